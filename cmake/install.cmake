@@ -1,0 +1,10 @@
+# Where an installed suite lives: daemons in libexec, the command in sbin, pages in man.
+include(GNUInstallDirs)
+foreach(daemon master smtpd queued relayd deliverd imapd pop3d mailboxd authd keyd dnsd logd)
+  if(TARGET ${daemon})
+    install(TARGETS ${daemon} RUNTIME DESTINATION lib/tambo)
+  endif()
+endforeach()
+if(TARGET tambo)
+  install(TARGETS tambo RUNTIME DESTINATION sbin)
+endif()

@@ -1,0 +1,88 @@
+// Every fixed limit of the suite in one table. What an administrator may change is a configuration
+// key (conf/schema.cc); what is here is part of the design. Sources: research/security.md 2,
+// research/mta.md 5. Units are in the names.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tambo::limits {
+
+// ---- SMTP server (RFC 5321 4.5.3.1)
+inline constexpr size_t smtp_line_bytes = 2048;        // command line, CRLF included
+inline constexpr size_t smtp_auth_line_bytes = 12288;  // RFC 4954 4
+inline constexpr size_t smtp_local_part_bytes = 64;    // RFC 5321 4.5.3.1.1
+inline constexpr size_t smtp_domain_bytes = 255;       // RFC 5321 4.5.3.1.2
+inline constexpr size_t smtp_path_bytes = 1000;        // with SMTPUTF8 and source routes
+inline constexpr int smtp_errors_soft = 10;            // then one second of delay for each reply
+inline constexpr int smtp_errors_hard = 20;            // then 421
+inline constexpr int smtp_junk_commands = 100;         // NOOP, RSET, VRFY, ... per message
+inline constexpr int smtp_auth_failures = 3;
+inline constexpr int64_t smtp_command_timeout_ms = 300'000;
+inline constexpr int64_t smtp_session_max_ms = 1'800'000;
+inline constexpr size_t smtp_data_rate_min_bytes_per_s = 500;
+inline constexpr int64_t smtp_data_rate_grace_ms = 30'000;
+inline constexpr int hops_max = 50;                    // Received fields
+inline constexpr size_t header_bytes_max = 1u << 20;   // whole header section
+inline constexpr size_t header_lines_max = 10'000;
+inline constexpr size_t header_field_bytes_max = 100 * 1024; // of one field, for indexing
+
+// ---- MIME
+inline constexpr size_t mime_depth_max = 100;
+inline constexpr size_t mime_parts_max = 10'000;
+inline constexpr size_t mime_boundary_bytes = 2048;
+inline constexpr size_t mime_addresses_max = 10'000;
+inline constexpr size_t mime_parameters_max = 256;
+
+// ---- IMAP
+inline constexpr size_t imap_line_prelogin_bytes = 8192;
+inline constexpr size_t imap_literal_prelogin_bytes = 4096;
+inline constexpr size_t imap_command_bytes = 1u << 20; // without APPEND's literal
+inline constexpr size_t imap_line_bytes = 64 * 1024;
+inline constexpr int imap_literals_max = 1000;
+inline constexpr int imap_nesting_prelogin = 32;
+inline constexpr int imap_nesting = 100;
+inline constexpr int64_t imap_prelogin_timeout_ms = 60'000;
+inline constexpr int64_t imap_idle_timeout_ms = 1'800'000; // RFC 9051 5.4: at least 30 minutes
+inline constexpr size_t output_pending_bytes = 64 * 1024;  // then reading stops
+
+// ---- POP3 (RFC 1939 3: autologout at least 10 minutes)
+inline constexpr size_t pop3_line_bytes = 255;
+inline constexpr int64_t pop3_idle_timeout_ms = 600'000;
+
+// ---- sessions before login
+inline constexpr int bad_commands_prelogin = 3;
+inline constexpr int bad_commands = 20;
+
+// ---- relay client (research/mta.md 5)
+inline constexpr int64_t relay_connect_timeout_ms = 30'000;
+inline constexpr int64_t relay_command_timeout_ms = 300'000;
+inline constexpr int64_t relay_data_timeout_ms = 120'000;
+inline constexpr int64_t relay_block_timeout_ms = 180'000;
+inline constexpr int64_t relay_final_timeout_ms = 600'000;
+inline constexpr size_t relay_reply_line_bytes = 512;
+inline constexpr size_t relay_reply_lines = 100;
+inline constexpr size_t relay_recipients_per_transaction = 50;
+inline constexpr size_t relay_addresses_per_try = 5;
+inline constexpr size_t relay_concurrency_per_destination = 20;
+
+// ---- DNS (research/security.md 2.4)
+inline constexpr size_t dns_mx_max = 20;
+inline constexpr size_t dns_addresses_max = 40;
+inline constexpr int64_t dns_query_timeout_ms = 5'000;
+inline constexpr int64_t dns_delivery_timeout_ms = 20'000;
+
+// ---- queue
+inline constexpr size_t alias_expansion_max = 1000;
+inline constexpr int alias_depth_max = 100;
+inline constexpr int64_t batch_wait_ms = 2;
+inline constexpr size_t batch_messages_max = 64;
+inline constexpr uint64_t disk_reserve_bytes = 256ull << 20;
+inline constexpr uint64_t disk_reserve_inodes = 5000;
+inline constexpr size_t bounce_full_message_bytes = 50 * 1024; // larger: headers only
+
+// ---- between processes
+inline constexpr size_t ipc_message_bytes = 64 * 1024;
+inline constexpr size_t ipc_fds_max = 8;
+
+} // namespace tambo::limits
