@@ -1,0 +1,107 @@
+#include "common/event/gate.h"
+#include "common/event/nursery.h"
+#include "common/event/workers.h"
+
+#include <catch2/catch.hpp>
+
+#include <stdexcept>
+#include <string>
+
+using namespace tambo;
+
+namespace {
+
+task<int> twice(int n) { co_return n * 2; }
+
+task<int> fails() {
+    throw std::runtime_error("boom");
+    co_return 0;
+}
+
+task<> many_synchronous(int n, long& sum) {
+    for (int i = 0; i < n; ++i) {
+        const int v = co_await twice(i);
+        sum += v;
+    }
+}
+
+task<> sleeper(Nursery& nursery, int64_t ms, std::string& trace, char mark) {
+    co_await sleep_ms(nursery, ms);
+    trace.push_back(mark);
+}
+
+task<> gate_waiter(Gate& gate, int64_t timeout_ms, std::string& trace) {
+    const bool opened = co_await gate.wait(timeout_ms);
+    trace.push_back(opened ? 'o' : 't');
+}
+
+task<> offload(Workers& workers, size_t& total) {
+    std::string text(100, 'x');
+    const size_t n = co_await workers.run([&text] { return text.size(); });
+    total += n;
+}
+
+} // namespace
+
+TEST_CASE("a loop of 200,000 synchronous awaits does not grow the stack") {
+    Loop loop;
+    Nursery nursery(loop);
+    long sum = 0;
+    nursery.spawn(many_synchronous(200'000, sum));
+    CHECK(sum == 39'999'800'000L);
+    CHECK(nursery.size() == 0);
+}
+
+TEST_CASE("exceptions reach on_error once") {
+    Loop loop;
+    Nursery nursery(loop);
+    std::string seen;
+    nursery.on_error = [&](const std::exception& e) { seen += e.what(); };
+    nursery.spawn([]() -> task<> { co_await fails(); }());
+    CHECK(seen == "boom");
+}
+
+TEST_CASE("sleeps end in order of time, cancel ends them at once") {
+    Loop loop;
+    Nursery nursery(loop);
+    std::string trace;
+    nursery.spawn(sleeper(nursery, 20, trace, 'b'));
+    nursery.spawn(sleeper(nursery, 1, trace, 'a'));
+    nursery.on_empty = [&] { loop.stop(); };
+    loop.run();
+    CHECK(trace == "ab");
+    nursery.spawn(sleeper(nursery, 60'000, trace, 'c'));
+    CHECK(nursery.size() == 1);
+    nursery.cancel();
+    CHECK(nursery.size() == 0);
+    CHECK(trace == "ab");
+}
+
+TEST_CASE("a gate wakes all, and a wait can time out") {
+    Loop loop;
+    Nursery nursery(loop);
+    Gate gate(nursery);
+    std::string trace;
+    nursery.spawn(gate_waiter(gate, 5, trace));
+    nursery.spawn(gate_waiter(gate, 0, trace));
+    nursery.spawn(sleeper(nursery, 30, trace, 's'));
+    loop.post([] {});
+    nursery.on_empty = [&] { loop.stop(); };
+    loop.on_signal(15, [] {});
+    loop.every(50, [&] { gate.open(); });
+    loop.run();
+    CHECK(trace == "tso");
+}
+
+TEST_CASE("workers hand their results back to the loop") {
+    Loop loop;
+    size_t total = 0;
+    {
+        Workers workers(loop, 2);
+        Nursery nursery(loop);
+        nursery.on_empty = [&] { loop.stop(); };
+        for (int i = 0; i < 50; ++i) nursery.spawn(offload(workers, total));
+        loop.run();
+    }
+    CHECK(total == 5000);
+}
