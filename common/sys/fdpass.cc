@@ -1,0 +1,103 @@
+#include "common/sys/fdpass.h"
+
+#include "common/base/check.h"
+#include "common/sys/error.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace tambo {
+
+namespace {
+
+constexpr size_t kFdsMax = 16;
+
+void take_fds(msghdr& message, std::vector<UniqueFd>& fds) {
+    for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+        const size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; ++i) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+            fds.emplace_back(fd);
+        }
+    }
+}
+
+} // namespace
+
+SendStatus send_datagram(int socket, std::string_view head, std::string_view body,
+                         std::span<const int> fds) {
+    check(fds.size() <= kFdsMax, "too many descriptors in a datagram");
+    iovec parts[2] = {{const_cast<char*>(head.data()), head.size()},
+                      {const_cast<char*>(body.data()), body.size()}};
+    alignas(cmsghdr) char control[CMSG_SPACE(kFdsMax * sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = 2;
+    if (!fds.empty()) {
+        message.msg_control = control;
+        message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
+        cmsghdr* c = CMSG_FIRSTHDR(&message);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+        std::memcpy(CMSG_DATA(c), fds.data(), fds.size() * sizeof(int));
+    }
+    for (;;) {
+        if (::sendmsg(socket, &message, MSG_NOSIGNAL) >= 0) return SendStatus::sent;
+        switch (errno) {
+        case EINTR: continue;
+        case EAGAIN:
+        case ENOBUFS:
+        case ETOOMANYREFS: return SendStatus::would_block;
+        case EPIPE:
+        case ECONNRESET:
+        case ENOTCONN:
+        case ECONNREFUSED: return SendStatus::closed;
+        default: throw_errno("sendmsg");
+        }
+    }
+}
+
+ReceiveStatus receive_datagram(int socket, size_t max_bytes, size_t max_fds, Datagram& into) {
+    into.bytes.resize(max_bytes);
+    into.fds.clear();
+    iovec part{into.bytes.data(), into.bytes.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(kFdsMax * sizeof(int))];
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    ssize_t n = 0;
+    do {
+        n = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        into.bytes.clear();
+        if (errno == EAGAIN) return ReceiveStatus::would_block;
+        if (errno == ECONNRESET) return ReceiveStatus::closed;
+        throw_errno("recvmsg");
+    }
+    take_fds(message, into.fds);
+    into.bytes.resize(static_cast<size_t>(n));
+    const bool truncated = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+    if (n == 0 || truncated || into.fds.size() > max_fds) {
+        into.fds.clear();
+        into.bytes.clear();
+        return ReceiveStatus::closed;
+    }
+    return ReceiveStatus::received;
+}
+
+std::pair<UniqueFd, UniqueFd> socket_pair(int type) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) != 0) throw_errno("socketpair");
+    return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+} // namespace tambo

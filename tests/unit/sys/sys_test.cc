@@ -1,0 +1,76 @@
+#include "common/sys/fdpass.h"
+#include "common/sys/file.h"
+#include "common/sys/log.h"
+
+#include <catch2/catch.hpp>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <cstdlib>
+
+using namespace tambo;
+
+TEST_CASE("a datagram carries bytes and descriptors") {
+    auto [a, b] = socket_pair(SOCK_SEQPACKET);
+    const UniqueFd null = open_or_throw("/dev/null", O_RDONLY);
+    const std::array<int, 1> fds{null.get()};
+    CHECK(send_datagram(a.get(), "head", "body", fds) == SendStatus::sent);
+    Datagram got;
+    CHECK(receive_datagram(b.get(), 100, 1, got) == ReceiveStatus::received);
+    CHECK(got.bytes == "headbody");
+    REQUIRE(got.fds.size() == 1);
+    CHECK(::fcntl(got.fds[0].get(), F_GETFD) == FD_CLOEXEC);
+
+    CHECK(send_datagram(a.get(), "too long for it", "", {}) == SendStatus::sent);
+    CHECK(receive_datagram(b.get(), 4, 1, got) == ReceiveStatus::closed);
+    CHECK(send_datagram(a.get(), "x", "", fds) == SendStatus::sent);
+    CHECK(receive_datagram(b.get(), 4, 0, got) == ReceiveStatus::closed);
+    CHECK(got.fds.empty());
+    a.reset();
+    CHECK(receive_datagram(b.get(), 4, 0, got) == ReceiveStatus::closed);
+}
+
+TEST_CASE("a file is replaced whole") {
+    char dir[] = "/tmp/tambo-sys-XXXXXX";
+    REQUIRE(::mkdtemp(dir) != nullptr);
+    const UniqueFd dir_fd = open_or_throw(dir, O_RDONLY | O_DIRECTORY);
+    write_file_atomically(dir_fd.get(), "f", "one", 0600);
+    write_file_atomically(dir_fd.get(), "f", "two", 0600);
+    CHECK(read_file(std::string(dir) + "/f", 10) == "two");
+    CHECK_THROWS(read_file(std::string(dir) + "/f", 2));
+    CHECK_THROWS(read_file(std::string(dir) + "/absent", 2));
+    ::unlinkat(dir_fd.get(), "f", 0);
+    CHECK(::rmdir(dir) == 0);
+}
+
+TEST_CASE("an event survives its datagram, a cut one does not") {
+    log::Record r;
+    r.time = UtcTime{12345};
+    r.level = log::Level::warning;
+    r.daemon = "mx.0";
+    r.event = "smtp.refused";
+    r.fields = {{"ip", "192.0.2.1"}, {"helo", std::string("a\0b\n", 4)}};
+    const std::string wire = log::encode(r);
+    const auto back = log::decode(wire);
+    REQUIRE(back);
+    CHECK(back->fields == r.fields);
+    CHECK(back->level == r.level);
+    for (size_t cut = 0; cut < wire.size(); ++cut) CHECK_FALSE(log::decode(wire.substr(0, cut)));
+}
+
+TEST_CASE("events reach the sink and are counted when they cannot") {
+    auto [a, b] = socket_pair(SOCK_SEQPACKET);
+    log::set_sink(std::move(a), "test");
+    log::Event("x.y").with("n", 5);
+    Datagram got;
+    REQUIRE(receive_datagram(b.get(), 4096, 0, got) == ReceiveStatus::received);
+    CHECK(log::decode(got.bytes)->daemon == "test");
+    b.reset();
+    const auto before = log::dropped();
+    log::Event("x.z");
+    CHECK(log::dropped() == before + 1);
+    log::set_sink(UniqueFd(), "");
+}
