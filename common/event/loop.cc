@@ -20,7 +20,7 @@ struct Loop::Callback {
     }
 };
 
-Loop::Loop() {
+Loop::Loop() : uncommon_(std::make_unique<timeval>()) {
     event_config* config = event_config_new();
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
@@ -95,14 +95,18 @@ int64_t Loop::monotonic_ms() {
 
 const timeval* Loop::timeout(int64_t ms) {
     if (ms <= 0) return nullptr;
-    auto& slot = timeouts_[ms];
-    if (slot) return slot.get();
-    timeval plain{ms / 1000, ms % 1000 * 1000};
+    const timeval plain{ms / 1000, ms % 1000 * 1000};
+    const auto known = timeouts_.find(ms);
+    if (known != timeouts_.end()) return known->second;
     // libevent keeps a queue for each common duration and allows 256 of them.
-    const bool common = ms % 1000 == 0 && timeouts_.size() < 200;
-    const timeval* shared = common ? event_base_init_common_timeout(base_, &plain) : &plain;
-    slot = std::make_unique<timeval>(shared ? *shared : plain);
-    return slot.get();
+    if (ms % 1000 == 0 && timeouts_.size() < 200) {
+        if (const timeval* shared = event_base_init_common_timeout(base_, &plain)) {
+            timeouts_[ms] = shared;
+            return shared;
+        }
+    }
+    *uncommon_ = plain;
+    return uncommon_.get();
 }
 
 FdWatch::FdWatch(Loop& loop, int fd, Callback callback, void* context)
@@ -138,5 +142,25 @@ void FdWatch::on_event(int, short what, void* arg) {
     if (what & EV_TIMEOUT) flags |= timed_out;
     self->callback_(self->context_, flags);
 }
+
+Timer::Timer(Loop& loop, Callback callback, void* context)
+    : loop_(loop), callback_(callback), context_(context),
+      event_(event_new(
+          loop.base(), -1, 0,
+          [](int, short, void* arg) {
+              auto* self = static_cast<Timer*>(arg);
+              self->callback_(self->context_);
+          },
+          this)) {}
+
+Timer::~Timer() { event_free(event_); }
+
+void Timer::arm(int64_t ms) {
+    event_del(event_);
+    const timeval now{0, 0};
+    event_add(event_, ms > 0 ? loop_.timeout(ms) : &now);
+}
+
+void Timer::disarm() { event_del(event_); }
 
 } // namespace tambo

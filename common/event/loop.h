@@ -43,7 +43,8 @@ class Loop {
 
     // For event/ only.
     event_base* base() { return base_; }
-    // A shared timeout object: many waits with the same duration cost O(1). nullptr for 0 (none).
+    // For event_add at once: waits that share a duration of whole seconds cost O(1). nullptr for 0
+    // (none).
     const timeval* timeout(int64_t ms);
 
   private:
@@ -54,7 +55,8 @@ class Loop {
     event* posted_event_ = nullptr;
     bool posted_armed_ = false;
     std::vector<std::function<void()>> posted_;
-    std::map<int64_t, std::unique_ptr<timeval>> timeouts_;
+    std::map<int64_t, const timeval*> timeouts_; // owned by libevent
+    std::unique_ptr<timeval> uncommon_;          // the last other duration
     std::vector<std::unique_ptr<Callback>> callbacks_;
 };
 
@@ -87,6 +89,25 @@ class FdWatch {
     event* read_event_;
     event* write_event_;
     bool reading_ = false;
+};
+
+// One deadline. The callback may destroy the timer.
+class Timer {
+  public:
+    using Callback = void (*)(void* context);
+    Timer(Loop& loop, Callback callback, void* context);
+    ~Timer();
+    Timer(const Timer&) = delete;
+    Timer& operator=(const Timer&) = delete;
+    // Fires once, ms from now; replaces an earlier deadline. Whole seconds are cheapest.
+    void arm(int64_t ms);
+    void disarm();
+
+  private:
+    Loop& loop_;
+    Callback callback_;
+    void* context_;
+    event* event_;
 };
 
 } // namespace tambo

@@ -1,0 +1,203 @@
+// What smtpd, imapd, pop3d, queued and the keeper ask authd. Authority never comes from a network
+// process: smtpd learns yes or no, queued alone gets targets (DESIGN section 4).
+#pragma once
+
+#include "common/base/id.h"
+#include "common/base/unique_fd.h"
+#include "common/ipc/frame.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tambo::ipc {
+
+enum class Service : uint8_t { mx, submission, imap, pop3, local, last_ = local };
+
+// An SMTP reply as a value: code 0 means "no objection".
+struct ReplyText {
+    uint16_t code = 0;
+    std::string enhanced; // "5.1.1"
+    std::string text;
+    template <class V> void visit(V& v) { v(code, enhanced, text); }
+};
+
+// ---- limits per client address (never applied to loopback by default)
+
+struct ConnectionVerdict {
+    bool allowed = true;
+    std::string reason; // for the event, and for the client
+    template <class V> void visit(V& v) { v(allowed, reason); }
+};
+
+struct ConnectionOpened {
+    static constexpr uint16_t kType = 0x0301;
+    static constexpr Loss kLoss = Loss::fail;
+    using Reply = ConnectionVerdict;
+    Service service = Service::mx;
+    std::string client_ip;
+    template <class V> void visit(V& v) { v(service, client_ip); }
+};
+
+struct ConnectionClosed { // one-way; counts of a lost channel are dropped by authd itself
+    static constexpr uint16_t kType = 0x0302;
+    Service service = Service::mx;
+    std::string client_ip;
+    template <class V> void visit(V& v) { v(service, client_ip); }
+};
+
+// ---- SASL. RFC 4422; frames carry service, address and channel binding from the first day.
+
+enum class SaslState : uint8_t { challenge, accepted, refused, unavailable, last_ = unavailable };
+
+struct SaslAnswer {
+    SaslState state = SaslState::unavailable;
+    uint64_t exchange = 0; // for SaslContinue
+    std::string data;      // challenge bytes, not base64
+    std::string token;     // accepted: opaque, names the login towards queued
+    std::string login;     // accepted: the account's address, for events
+    std::string reason;    // refused: "badpass", "disabled", ... for the event only
+    template <class V> void visit(V& v) { v(state, exchange, data, token, login, reason); }
+};
+
+struct SaslStart {
+    static constexpr uint16_t kType = 0x0303;
+    static constexpr Loss kLoss = Loss::fail;
+    using Reply = SaslAnswer;
+    Service service = Service::submission;
+    std::string mechanism; // upper case
+    bool has_initial = false;
+    std::string initial; // bytes, not base64
+    std::string client_ip;
+    uint16_t client_port = 0;
+    std::string sid;
+    std::string tls;             // "TLSv1.3", empty without TLS
+    std::string channel_binding; // tls-exporter bytes, empty if none
+    // imapd, pop3d: one end of a SOCK_STREAM pair; when authd accepts, it passes this end and the
+    // account to the keeper. A hijacked network daemon cannot claim an account this way.
+    UniqueFd session;
+    // What the session should begin with, e.g. the tag and capabilities that the login answer needs
+    // (imapd) or nothing (pop3d).
+    std::string session_hint;
+    template <class V> void visit(V& v) {
+        v(service, mechanism, has_initial, initial, client_ip, client_port, sid, tls,
+          channel_binding, session, session_hint);
+    }
+};
+
+struct SaslContinue {
+    static constexpr uint16_t kType = 0x0304;
+    static constexpr Loss kLoss = Loss::fail;
+    using Reply = SaslAnswer;
+    uint64_t exchange = 0;
+    std::string data;
+    template <class V> void visit(V& v) { v(exchange, data); }
+};
+
+struct SaslAbort { // one-way: the client sent "*" or left
+    static constexpr uint16_t kType = 0x0305;
+    uint64_t exchange = 0;
+    template <class V> void visit(V& v) { v(exchange); }
+};
+
+// The peer of the local submission socket, by SO_PEERCRED (or the owner of a file in drop/).
+struct LocalUserAnswer {
+    bool known = false;
+    std::string token;
+    std::string address; // default sender
+    template <class V> void visit(V& v) { v(known, token, address); }
+};
+
+struct LocalUser {
+    static constexpr uint16_t kType = 0x0306;
+    static constexpr Loss kLoss = Loss::repeat;
+    using Reply = LocalUserAnswer;
+    uint32_t uid = 0;
+    template <class V> void visit(V& v) { v(uid); }
+};
+
+// ---- during the SMTP session: yes or no, as the reply to give
+
+struct CheckSender { // MAIL FROM and each author of From, on submission
+    static constexpr uint16_t kType = 0x0307;
+    static constexpr Loss kLoss = Loss::repeat;
+    using Reply = ReplyText;
+    std::string token;
+    std::string address; // empty for <>
+    template <class V> void visit(V& v) { v(token, address); }
+};
+
+struct CheckRecipient {
+    static constexpr uint16_t kType = 0x0308;
+    static constexpr Loss kLoss = Loss::repeat;
+    using Reply = ReplyText;
+    Service service = Service::mx;
+    std::string token; // submission
+    std::string reverse_path;
+    std::string address; // as given: "user@domain", "postmaster", "user@[192.0.2.1]"
+    template <class V> void visit(V& v) { v(service, token, reverse_path, address); }
+};
+
+// ---- at completion, from queued alone
+
+enum class TargetKind : uint8_t { local, remote, last_ = remote };
+
+// One frozen destination of one envelope recipient (research/security.md R19).
+struct Target {
+    TargetKind kind = TargetKind::local;
+    Id account;          // local
+    std::string address; // local: the account's address; remote: where to relay
+    std::string detail;  // local: what stood behind '+', a mailbox name to file into if it exists
+    template <class V> void visit(V& v) { v(kind, account, address, detail); }
+};
+
+struct ResolvedRecipient {
+    ReplyText refusal; // code 0: accepted
+    std::vector<Target> targets;
+    template <class V> void visit(V& v) { v(refusal, targets); }
+};
+
+struct Resolution {
+    ReplyText refusal; // of the whole message: not this sender, over a limit
+    std::vector<ResolvedRecipient> recipients; // in the order asked
+    std::string login;                         // for events; empty without login
+    std::string dkim_domain;                   // to sign for; empty: do not sign
+    template <class V> void visit(V& v) { v(refusal, recipients, login, dkim_domain); }
+};
+
+// At most 50 recipients a call; `first` counts the message against the login's limits.
+struct Resolve {
+    static constexpr uint16_t kType = 0x0309;
+    static constexpr Loss kLoss = Loss::repeat;
+    using Reply = Resolution;
+    Service service = Service::mx; // class of the channel that master made, filled in by queued
+    std::string token;
+    std::string reverse_path;
+    bool first = true;
+    uint32_t recipients_total = 0;
+    std::vector<std::string> recipients;
+    template <class V> void visit(V& v) {
+        v(service, token, reverse_path, first, recipients_total, recipients);
+    }
+};
+
+// The postmaster's account, for bounces that cannot go anywhere else.
+struct AccountFacts {
+    bool known = false;
+    std::string address;
+    uint64_t quota_bytes = 0; // 0: none
+    uint64_t quota_messages = 0;
+    bool disabled = false;
+    template <class V> void visit(V& v) { v(known, address, quota_bytes, quota_messages, disabled); }
+};
+
+// From the keeper, before it opens an account.
+struct AskAccount {
+    static constexpr uint16_t kType = 0x030A;
+    static constexpr Loss kLoss = Loss::repeat;
+    using Reply = AccountFacts;
+    Id account;
+    template <class V> void visit(V& v) { v(account); }
+};
+
+} // namespace tambo::ipc

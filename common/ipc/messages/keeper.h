@@ -1,0 +1,71 @@
+// What authd asks mailboxd's keeper, and what the keeper asks its account processes.
+#pragma once
+
+#include "common/base/id.h"
+#include "common/base/unique_fd.h"
+#include "common/ipc/frame.h"
+#include "common/ipc/messages/authd.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tambo::ipc {
+
+struct AttachAnswer {
+    bool attached = false;
+    std::string reason; // "paused", "disabled", "busy"
+    template <class V> void visit(V& v) { v(attached, reason); }
+};
+
+// authd -> keeper after a login, and keeper -> account process. The client's end carries plain
+// bytes of the protocol from the first byte behind the login on.
+struct AttachSession {
+    static constexpr uint16_t kType = 0x0601;
+    static constexpr Loss kLoss = Loss::fail;
+    using Reply = AttachAnswer;
+    Id account;
+    std::string address; // of the account, for events
+    Service service = Service::imap;
+    UniqueFd client;
+    std::string sid, client_ip;
+    std::string session_hint; // see SaslStart
+    uint64_t quota_bytes = 0, quota_messages = 0;
+    template <class V> void visit(V& v) {
+        v(account, address, service, client, sid, client_ip, session_hint, quota_bytes,
+          quota_messages);
+    }
+};
+
+// authd -> keeper, one-way: close all sessions of the account (disabled, deleted, password
+// changed).
+struct KickAccount {
+    static constexpr uint16_t kType = 0x0602;
+    Id account;
+    bool forget = false; // the account was deleted: its directory may go after a grace period
+    template <class V> void visit(V& v) { v(account, forget); }
+};
+
+// account process -> keeper, one-way: how much is going on.
+struct AccountLoad {
+    static constexpr uint16_t kType = 0x0603;
+    uint32_t sessions = 0;
+    template <class V> void visit(V& v) { v(sessions); }
+};
+
+// keeper -> account process: check the store (tambo fsck). The answer is a list of findings.
+struct FsckReport {
+    bool clean = false;
+    std::vector<std::string> findings;
+    template <class V> void visit(V& v) { v(clean, findings); }
+};
+
+struct Fsck {
+    static constexpr uint16_t kType = 0x0604;
+    static constexpr Loss kLoss = Loss::fail;
+    using Reply = FsckReport;
+    bool repair = false;
+    template <class V> void visit(V& v) { v(repair); }
+};
+
+} // namespace tambo::ipc

@@ -1,0 +1,161 @@
+#include "common/ipc/admin.h"
+#include "common/ipc/channel.h"
+#include "common/ipc/messages/authd.h"
+#include "common/ipc/messages/delivery.h"
+#include "common/ipc/messages/dnsd.h"
+#include "common/ipc/messages/keeper.h"
+#include "common/ipc/messages/keyd.h"
+#include "common/ipc/messages/queued.h"
+#include "common/ipc/messages/relayd.h"
+#include "common/sys/fdpass.h"
+#include "common/sys/file.h"
+
+#include <catch2/catch.hpp>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+using namespace tambo;
+using namespace tambo::ipc;
+
+namespace {
+
+struct Resolver {
+    Nursery& nursery;
+    int asked = 0;
+    int64_t delay_ms = 0;
+    explicit Resolver(Nursery& n) : nursery(n) {}
+    task<DnsAnswer> lookup(DnsLookup question) {
+        ++asked;
+        if (delay_ms > 0) co_await sleep_ms(nursery, delay_ms);
+        DnsAnswer answer;
+        answer.status = DnsStatus::found;
+        answer.canonical_name = question.name;
+        co_return answer;
+    }
+};
+
+struct Pair {
+    Loop loop;
+    Nursery nursery{loop};
+    Channel client{nursery, "dnsd"}, server{nursery, "relayd"};
+    void connect() {
+        auto [a, b] = socket_pair(SOCK_SEQPACKET);
+        client.attach(std::move(a));
+        server.attach(std::move(b));
+    }
+    void finish() {
+        nursery.cancel();
+        client.drop("end");
+        server.drop("end");
+    }
+};
+
+task<> ask(Loop& loop, Channel& channel, std::string name, int64_t timeout_ms, std::string& out) {
+    DnsLookup question;
+    question.name = std::move(name);
+    try {
+        auto answer = co_await channel.call(std::move(question), timeout_ms);
+        out += answer.canonical_name + ";";
+    } catch (const PeerLost&) {
+        out += "lost;";
+    }
+    loop.stop();
+}
+
+} // namespace
+
+TEST_CASE("a call gets its reply") {
+    Pair p;
+    Resolver resolver(p.nursery);
+    p.server.on<DnsLookup>(resolver, &Resolver::lookup);
+    p.connect();
+    std::string out;
+    p.nursery.spawn(ask(p.loop, p.client, "example.test", 5000, out));
+    p.loop.run();
+    CHECK(out == "example.test;");
+    CHECK(p.client.idle());
+    p.finish();
+}
+
+TEST_CASE("a repeat request waits for the successor of its peer") {
+    Pair p;
+    Resolver resolver(p.nursery);
+    resolver.delay_ms = 50;
+    p.server.on<DnsLookup>(resolver, &Resolver::lookup);
+    p.connect();
+    std::string out;
+    p.nursery.spawn(ask(p.loop, p.client, "a.test", 5000, out));
+    p.nursery.spawn([](Pair& pair) -> task<> {
+        co_await sleep_ms(pair.nursery, 10);
+        pair.server.drop("killed");
+        co_await sleep_ms(pair.nursery, 10);
+        pair.connect();
+    }(p));
+    p.loop.run();
+    CHECK(out == "a.test;");
+    CHECK(resolver.asked == 2);
+    p.finish();
+}
+
+TEST_CASE("a call without a peer ends at its time limit") {
+    Pair p;
+    std::string out;
+    p.nursery.spawn(ask(p.loop, p.client, "a.test", 20, out));
+    p.loop.run();
+    CHECK(out == "lost;");
+    p.finish();
+}
+
+TEST_CASE("malformed frames close the peer only") {
+    for (const std::string& bad : {std::string("x"), std::string(16, '\xff'),
+                                  encode_header(FrameHeader{0x7777, 1, 0, 1}),
+                                  encode_header(FrameHeader{0x0801, 1, 3, 1}) + "abc",
+                                  encode_header(FrameHeader{0x0801, 0, 0, 1})}) {
+        Pair p;
+        Resolver resolver(p.nursery);
+        p.server.on<DnsLookup>(resolver, &Resolver::lookup);
+        auto [a, b] = socket_pair(SOCK_SEQPACKET);
+        p.server.attach(std::move(b));
+        p.server.on_lost = [&] { p.loop.stop(); };
+        REQUIRE(send_datagram(a.get(), bad, "", {}) == SendStatus::sent);
+        p.loop.run();
+        CHECK_FALSE(p.server.connected());
+        CHECK(resolver.asked == 0);
+        p.finish();
+    }
+}
+
+TEST_CASE("every cut of a message is refused") {
+    DeliveryFacts facts;
+    facts.prefix = "Received: x\r\n";
+    facts.rcpt_no = 7;
+    const std::string wire = encode(facts);
+    CHECK(decode<DeliveryFacts>(wire)->rcpt_no == 7);
+    for (size_t cut = 0; cut < wire.size(); ++cut) {
+        CHECK_FALSE(decode<DeliveryFacts>(wire.substr(0, cut)));
+    }
+    CHECK_FALSE(decode<DeliveryFacts>(wire + "x"));
+}
+
+TEST_CASE("descriptors travel in their field") {
+    SpoolOpened opened;
+    opened.body = open_or_throw("/dev/null", O_WRONLY);
+    Writer writer;
+    writer(opened);
+    REQUIRE(writer.fds().size() == 1);
+    std::vector<UniqueFd> fds;
+    fds.emplace_back(::dup(writer.fds()[0]));
+    auto back = decode<SpoolOpened>(writer.bytes(), fds);
+    REQUIRE(back);
+    CHECK(back->body.valid());
+    std::vector<UniqueFd> none;
+    CHECK_FALSE(decode<SpoolOpened>(writer.bytes(), none));
+}
+
+TEST_CASE("an enum beyond its last value is refused") {
+    DnsAnswer answer;
+    std::string wire = encode(answer);
+    wire[0] = 4;
+    CHECK_FALSE(decode<DnsAnswer>(wire));
+}
