@@ -10,25 +10,6 @@
 
 namespace tambo::ipc {
 
-enum class SignKind : uint8_t {
-    tls13_certificate_verify,
-    tls12_server_key_exchange,
-    last_ = tls12_server_key_exchange
-};
-
-enum class SignScheme : uint8_t {
-    rsa_pss_sha256,
-    rsa_pss_sha384,
-    rsa_pss_sha512,
-    rsa_pkcs1_sha256,
-    rsa_pkcs1_sha384,
-    rsa_pkcs1_sha512,
-    ecdsa_sha256,
-    ecdsa_sha384,
-    ecdsa_sha512,
-    last_ = ecdsa_sha512
-};
-
 struct Signature {
     bool ok = false;
     std::string bytes;
@@ -41,8 +22,8 @@ struct Sign {
     static constexpr Loss kLoss = Loss::fail;
     using Reply = Signature;
     uint32_t key_id = 0; // position in tls.key, from 1
-    SignKind kind = SignKind::tls13_certificate_verify;
-    SignScheme scheme = SignScheme::ecdsa_sha256;
+    uint8_t kind = 0;    // SignKind of crypto/key_signer.h; keyd refuses what it does not know
+    uint16_t scheme = 0; // SignScheme, likewise
     std::string to_be_signed; // the whole content that the protocol defines, not a digest
     template <class V> void visit(V& v) { v(key_id, kind, scheme, to_be_signed); }
 };
