@@ -118,13 +118,13 @@ class Stream {
 class Stream::Op : public Waiter {
   public:
     Op(Stream& stream, bool reads) : stream_(stream), reads_(reads) {}
+    virtual ~Op() = default;
     Op(const Op&) = delete;
     bool await_ready();
     void await_suspend(std::coroutine_handle<> waiting);
     void cancel() override;
 
   protected:
-    ~Op() = default;
     friend class Stream;
     enum class Fail : unsigned char { none, cancelled, timeout, closed, error, tls, too_long };
     virtual Step step() = 0;
