@@ -1,0 +1,117 @@
+#include "authd/throttle.h"
+
+#include "common/base/text.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+
+namespace tambo::authd {
+
+namespace {
+constexpr int64_t kMinuteMs = 60'000;
+constexpr int64_t kDayMs = 86'400'000;
+constexpr size_t kTimesMax = 10'000;
+} // namespace
+
+std::string network_of(std::string_view ip) {
+    const std::string text(ip);
+    in6_addr v6{};
+    if (::inet_pton(AF_INET6, text.c_str(), &v6) != 1) return text;
+    std::fill(v6.s6_addr + 8, v6.s6_addr + 16, uint8_t{0});
+    char out[INET6_ADDRSTRLEN] = {};
+    ::inet_ntop(AF_INET6, &v6, out, sizeof out);
+    return cat(std::string_view(out), "/64");
+}
+
+bool is_loopback(std::string_view ip) {
+    return ip.empty() || ip == "local" || ip == "::1" || ip.starts_with("127.");
+}
+
+bool Throttle::is_exempt(std::string_view client_ip) const {
+    return is_loopback(client_ip) && !config_.limits_on_loopback;
+}
+
+void Throttle::expire(std::deque<int64_t>& times, int64_t before) {
+    while (!times.empty() && (times.front() < before || times.size() > kTimesMax)) {
+        times.pop_front();
+    }
+}
+
+ipc::ConnectionVerdict Throttle::open(ipc::Service, std::string_view client_ip) {
+    if (is_exempt(client_ip)) return {};
+    Client& client = clients_[network_of(client_ip)];
+    const int64_t now = clock_.monotonic_ms();
+    expire(client.recent_ms, now - kMinuteMs);
+    if (client.connections >= config_.connections_per_address) {
+        return {false, "too many connections from your address"};
+    }
+    if (static_cast<int64_t>(client.recent_ms.size()) >= config_.connection_rate_per_minute) {
+        return {false, "too many new connections from your address"};
+    }
+    client.connections++;
+    client.recent_ms.push_back(now);
+    return {};
+}
+
+void Throttle::close(ipc::Service, std::string_view client_ip) {
+    const auto found = clients_.find(network_of(client_ip));
+    if (found != clients_.end() && found->second.connections > 0) found->second.connections--;
+}
+
+bool Throttle::may_authenticate(std::string_view client_ip) {
+    if (is_exempt(client_ip)) return true;
+    const auto found = clients_.find(network_of(client_ip));
+    if (found == clients_.end()) return true;
+    auto& failures = found->second.failures_ms;
+    expire(failures, clock_.monotonic_ms() - config_.login_failure_window_ms);
+    return static_cast<int64_t>(failures.size()) < config_.login_failures_per_address;
+}
+
+int64_t Throttle::failed(std::string_view client_ip) {
+    if (is_exempt(client_ip)) return 0;
+    auto& failures = clients_[network_of(client_ip)].failures_ms;
+    const int64_t now = clock_.monotonic_ms();
+    expire(failures, now - config_.login_failure_window_ms);
+    failures.push_back(now);
+    const size_t doublings = std::min<size_t>(failures.size() - 1, 20);
+    return std::min(config_.login_delay_max_ms, int64_t{1000} << doublings);
+}
+
+void Throttle::succeeded(std::string_view client_ip) {
+    const auto found = clients_.find(network_of(client_ip));
+    if (found != clients_.end()) found->second.failures_ms.clear();
+}
+
+ipc::ReplyText Throttle::count_message(std::string_view login, uint32_t recipients) {
+    const int64_t today = clock_.now().ms / kDayMs;
+    auto found = logins_.find(login);
+    if (found == logins_.end()) found = logins_.emplace(std::string(login), Day{}).first;
+    Day& day = found->second;
+    if (day.day != today) day = Day{today, 0, 0};
+    const int64_t messages_max = config_.messages_per_login_per_day;
+    const int64_t recipients_max = config_.recipients_per_login_per_day;
+    if (messages_max > 0 && day.messages + 1 > messages_max) {
+        return {450, "4.7.1", "your login has sent its number of messages for today"};
+    }
+    if (recipients_max > 0 && day.recipients + recipients > recipients_max) {
+        return {450, "4.7.1", "your login has written to its number of recipients for today"};
+    }
+    day.messages++;
+    day.recipients += recipients;
+    return {};
+}
+
+void Throttle::tidy() {
+    const int64_t now = clock_.monotonic_ms();
+    std::erase_if(clients_, [&](auto& entry) {
+        Client& client = entry.second;
+        expire(client.recent_ms, now - kMinuteMs);
+        expire(client.failures_ms, now - config_.login_failure_window_ms);
+        return client.connections == 0 && client.recent_ms.empty() && client.failures_ms.empty();
+    });
+    const int64_t today = clock_.now().ms / kDayMs;
+    std::erase_if(logins_, [today](const auto& entry) { return entry.second.day != today; });
+}
+
+} // namespace tambo::authd

@@ -1,0 +1,61 @@
+// Limits per client address and per login, counted here for the whole suite. Pure over a clock.
+// Loopback and local peers are never limited unless limits.loopback says so.
+#pragma once
+
+#include "common/base/time.h"
+#include "common/conf/authd_config.h"
+#include "common/ipc/messages/authd.h"
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace tambo::authd {
+
+class Throttle {
+  public:
+    Throttle(const conf::AuthdConfig& config, Clock& clock) : config_(config), clock_(clock) {}
+    void configure(const conf::AuthdConfig& config) { config_ = config; }
+
+    // Counts a connection if it is allowed.
+    ipc::ConnectionVerdict open(ipc::Service service, std::string_view client_ip);
+    void close(ipc::Service service, std::string_view client_ip);
+
+    // Whether the address may try a password at all now.
+    bool may_authenticate(std::string_view client_ip);
+    // How long to wait before a failure is answered: 1, 2, 4, ... s up to the configured maximum.
+    int64_t failed(std::string_view client_ip);
+    void succeeded(std::string_view client_ip);
+
+    // Counts a message of the login; a refusal (code != 0) counts nothing.
+    ipc::ReplyText count_message(std::string_view login, uint32_t recipients);
+
+    // Forgets what no longer matters; call now and then.
+    void tidy();
+
+  private:
+    struct Client {
+        int64_t connections = 0;
+        std::deque<int64_t> recent_ms;   // connections within the last minute
+        std::deque<int64_t> failures_ms; // within the failure window
+    };
+    struct Day {
+        int64_t day = 0;
+        int64_t messages = 0, recipients = 0;
+    };
+    bool is_exempt(std::string_view client_ip) const;
+    static void expire(std::deque<int64_t>& times, int64_t before);
+
+    conf::AuthdConfig config_;
+    Clock& clock_;
+    std::map<std::string, Client, std::less<>> clients_; // by /32 or /64
+    std::map<std::string, Day, std::less<>> logins_;
+};
+
+// "192.0.2.1", or the /64 of an IPv6 address in text form; the text itself if it is neither.
+std::string network_of(std::string_view ip);
+bool is_loopback(std::string_view ip);
+
+} // namespace tambo::authd
