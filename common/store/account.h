@@ -154,6 +154,9 @@ class Account {
     // One transaction for all; outcomes in order. A refusal concerns only its delivery unless it is
     // disk_full, io_error or corrupt, which then all have. Not durable before the caller's barrier.
     virtual std::vector<Outcome<Delivered>> deliver(std::span<const Delivery> deliveries) = 0;
+    // Makes these deliveries durable by themselves (fsync of each body and of the log), for a
+    // barrier that cannot use syncfs.
+    virtual Outcome<Done> sync_deliveries(std::span<const DeliveryKey> keys) = 0;
     // queued has forgotten these keys durably; they are purged a week later (R17).
     virtual Outcome<Done> release(std::span<const DeliveryKey> keys) = 0;
     virtual Outcome<FlagOutcome> store_flags(Mailbox& mailbox,

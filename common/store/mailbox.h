@@ -75,8 +75,6 @@ class Mailbox {
     const Entry* find(uint32_t uid) const;
     // Index of the first message without \Seen (SELECT's [UNSEEN], RFC 3501 6.3.1). Amortised O(1).
     std::optional<size_t> first_unseen() const;
-    // Messages with uid >= status().recent_uid.
-    uint32_t unclaimed_recent() const;
 
     void observe(MailboxObserver& observer);
     void ignore(MailboxObserver& observer);
