@@ -3,13 +3,15 @@ add_library(tambo_flags INTERFACE)
 target_include_directories(tambo_flags INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(tambo_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual
-  -fstack-protector-strong -D_GLIBCXX_ASSERTIONS -ftrivial-auto-var-init=zero)
+  -fstack-protector-strong -D_GLIBCXX_ASSERTIONS)
 target_compile_definitions(tambo_flags INTERFACE _GNU_SOURCE TAMBO_VERSION="${PROJECT_VERSION}")
 if(TAMBO_WERROR)
   target_compile_options(tambo_flags INTERFACE -Werror)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(tambo_flags INTERFACE -fcf-protection -fstack-clash-protection)
+  # clang 14 has no -ftrivial-auto-var-init=zero without a switch that says it will go.
+  target_compile_options(tambo_flags INTERFACE -fcf-protection -fstack-clash-protection
+    -ftrivial-auto-var-init=zero)
 endif()
 if(TAMBO_SANITIZE)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

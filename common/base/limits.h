@@ -42,6 +42,15 @@ inline constexpr size_t imap_line_bytes = 64 * 1024;
 inline constexpr int imap_literals_max = 1000;
 inline constexpr int imap_nesting_prelogin = 32;
 inline constexpr int imap_nesting = 100;
+
+// of one IMAP command
+inline constexpr size_t imap_search_keys_max = 4096;
+inline constexpr size_t imap_keywords_max = 64; // in a flag list
+inline constexpr size_t imap_fetch_items_max = 256;
+inline constexpr size_t imap_fetch_fields_max = 1000; // in HEADER.FIELDS
+inline constexpr size_t imap_list_patterns_max = 64;
+inline constexpr size_t imap_id_pairs_max = 30; // RFC 2971 3.3
+
 inline constexpr int64_t imap_prelogin_timeout_ms = 60'000;
 inline constexpr int64_t imap_idle_timeout_ms = 1'800'000; // RFC 9051 5.4: at least 30 minutes
 inline constexpr size_t output_pending_bytes = 64 * 1024;  // then reading stops
