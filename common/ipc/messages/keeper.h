@@ -46,6 +46,15 @@ struct KickAccount {
     template <class V> void visit(V& v) { v(account, forget); }
 };
 
+// account process -> keeper -> authd, one-way: the account went over its quota, or below it again.
+// authd then refuses recipients in the session instead of queueing what cannot be filed.
+struct AccountFull {
+    static constexpr uint16_t kType = 0x0605;
+    Id account;
+    bool full = false;
+    template <class V> void visit(V& v) { v(account, full); }
+};
+
 // account process -> keeper, one-way: how much is going on.
 struct AccountLoad {
     static constexpr uint16_t kType = 0x0603;

@@ -1,0 +1,59 @@
+#include "authd/admin.h"
+
+#include <sysexits.h>
+
+namespace tambo::authd {
+
+Admin::Admin(Service& service, ipc::AdminServer& server) : service_(service) {
+    add(server, "domain.list", &Admin::domain_list);
+    add(server, "domain.add", &Admin::domain_add);
+    add(server, "domain.remove", &Admin::domain_remove);
+    add(server, "domain.disable", &Admin::domain_disable);
+    add(server, "domain.enable", &Admin::domain_enable);
+    add(server, "alias.list", &Admin::alias_list);
+    add(server, "alias.add", &Admin::alias_add);
+    add(server, "alias.remove", &Admin::alias_remove);
+    add(server, "address.explain", &Admin::address_explain);
+    add(server, "postmaster", &Admin::postmaster);
+    add(server, "user.list", &Admin::user_list);
+    add(server, "user.show", &Admin::user_show);
+    add(server, "user.remove", &Admin::user_remove);
+    add(server, "user.disable", &Admin::user_disable);
+    add(server, "user.enable", &Admin::user_enable);
+    add(server, "user.quota", &Admin::user_quota);
+    server.on("user.add", [this](ipc::AdminRequest request, ipc::Asker asker) {
+        return user_add(std::move(request), asker);
+    });
+    server.on("password.set", [this](ipc::AdminRequest request, ipc::Asker asker) {
+        return password_set(std::move(request), asker);
+    });
+    server.on("password.check", [this](ipc::AdminRequest request, ipc::Asker asker) {
+        return password_check(std::move(request), asker);
+    });
+}
+
+namespace {
+task<ipc::AdminAnswer> as_task(ipc::AdminAnswer answer) { co_return answer; }
+} // namespace
+
+void Admin::add(ipc::AdminServer& server, const char* name, Verb verb) {
+    server.on(name, [this, verb](ipc::AdminRequest request, ipc::Asker) {
+        return as_task(run(verb, request.words));
+    });
+}
+
+ipc::AdminAnswer Admin::run(Verb verb, const Words& words) {
+    ipc::AdminAnswer answer;
+    try {
+        return (this->*verb)(words);
+    } catch (const Refused& refused) {
+        answer.exit_code = refused.exit_code;
+        answer.error = refused.text;
+    } catch (const db::DbError& error) {
+        answer.exit_code = EX_IOERR;
+        answer.error = error.what();
+    }
+    return answer;
+}
+
+} // namespace tambo::authd

@@ -1,0 +1,56 @@
+// The verbs of control/authd.sock: domain.*, user.*, alias.*, address.explain. Only who may open the
+// socket gets here (root, the suite's user, group tambo-admin).
+#pragma once
+
+#include "authd/service.h"
+#include "common/ipc/admin.h"
+
+namespace tambo::authd {
+
+class Admin {
+  public:
+    // Registers the verbs; service and server outlive it.
+    Admin(Service& service, ipc::AdminServer& server);
+
+  private:
+    using Words = std::vector<std::string>;
+    using Verb = ipc::AdminAnswer (Admin::*)(const Words& words);
+    void add(ipc::AdminServer& server, const char* name, Verb verb);
+    // Runs a verb; refusals and database errors become exit codes.
+    ipc::AdminAnswer run(Verb verb, const Words& words);
+
+    // admin_domains.cc
+    ipc::AdminAnswer domain_list(const Words& words);
+    ipc::AdminAnswer domain_add(const Words& words);
+    ipc::AdminAnswer domain_remove(const Words& words);
+    ipc::AdminAnswer domain_disable(const Words& words);
+    ipc::AdminAnswer domain_enable(const Words& words);
+    ipc::AdminAnswer alias_list(const Words& words);
+    ipc::AdminAnswer alias_add(const Words& words);
+    ipc::AdminAnswer alias_remove(const Words& words);
+    ipc::AdminAnswer address_explain(const Words& words);
+    ipc::AdminAnswer postmaster(const Words& words);
+    // admin_users.cc
+    ipc::AdminAnswer user_list(const Words& words);
+    ipc::AdminAnswer user_show(const Words& words);
+    ipc::AdminAnswer user_remove(const Words& words);
+    ipc::AdminAnswer user_disable(const Words& words);
+    ipc::AdminAnswer user_enable(const Words& words);
+    ipc::AdminAnswer user_quota(const Words& words);
+    task<ipc::AdminAnswer> user_add(ipc::AdminRequest request, ipc::Asker asker);
+    task<ipc::AdminAnswer> password_set(ipc::AdminRequest request, ipc::Asker asker);
+    task<ipc::AdminAnswer> password_check(ipc::AdminRequest request, ipc::Asker asker);
+
+    Account require_account(const std::string& text);
+    ipc::AdminAnswer set_disabled(const Words& words, bool disabled);
+
+    Service& service_;
+};
+
+// A verb's refusal: sysexits code and a text that says what, where and what to do.
+struct Refused {
+    uint8_t exit_code;
+    std::string text;
+};
+
+} // namespace tambo::authd

@@ -1,0 +1,161 @@
+// Verbs on domains, aliases and addresses.
+#include "authd/admin.h"
+#include "common/base/text.h"
+
+#include <sysexits.h>
+
+namespace tambo::authd {
+
+namespace {
+
+const std::string& word(const std::vector<std::string>& words, size_t index, const char* what) {
+    if (index >= words.size()) throw Refused{EX_USAGE, cat("missing ", what)};
+    return words[index];
+}
+
+// A domain as its key (A-labels, lower case).
+std::string domain_key(const std::string& text) {
+    const auto probe = smtp::parse_address("x@" + text);
+    if (!probe || probe->is_literal()) {
+        throw Refused{EX_DATAERR, cat('"', escape(text), "\" is not a domain name")};
+    }
+    return probe->domain_key;
+}
+
+smtp::Address address_of(const std::string& text) {
+    const auto address = smtp::parse_address(text);
+    if (!address || address->is_bare_postmaster() || address->is_literal()) {
+        throw Refused{EX_DATAERR, cat('"', escape(text), "\" is not a mail address")};
+    }
+    return *address;
+}
+
+// "*@domain" or "@domain" is the catch-all.
+Alias alias_of(const std::string& text) {
+    if (text.starts_with("*@") || text.starts_with('@')) {
+        return Alias{"*", domain_key(text.substr(text.find('@') + 1)), {}};
+    }
+    const auto address = address_of(text);
+    return Alias{address.local_key, address.domain_key, {}};
+}
+
+} // namespace
+
+ipc::AdminAnswer Admin::domain_list(const Words&) {
+    ipc::AdminAnswer answer;
+    answer.columns = {"domain", "accounts", "aliases", "state", "created"};
+    for (const auto& d : service_.directory().domains()) {
+        answer.rows.push_back({d.name, cat(d.accounts), cat(d.aliases),
+                               d.disabled ? "disabled" : "enabled", format_rfc3339(d.created)});
+    }
+    return answer;
+}
+
+ipc::AdminAnswer Admin::domain_add(const Words& words) {
+    const std::string name = domain_key(word(words, 0, "DOMAIN"));
+    if (!service_.directory().add_domain(name)) {
+        throw Refused{EX_CANTCREAT, cat("domain ", name, " exists already")};
+    }
+    return {};
+}
+
+ipc::AdminAnswer Admin::domain_remove(const Words& words) {
+    const std::string name = domain_key(word(words, 0, "DOMAIN"));
+    const auto domain = service_.directory().domain(name);
+    if (!domain) throw Refused{EX_NOHOST, cat("no domain ", name)};
+    if (!service_.directory().remove_domain(name)) {
+        throw Refused{EX_CANTCREAT, cat("domain ", name, " still has ", domain->accounts,
+                                        " accounts and ", domain->aliases,
+                                        " aliases; remove them first (tambo user list, tambo "
+                                        "alias list)")};
+    }
+    return {};
+}
+
+ipc::AdminAnswer Admin::domain_disable(const Words& words) {
+    const std::string name = domain_key(word(words, 0, "DOMAIN"));
+    if (!service_.directory().set_domain_disabled(name, true)) {
+        throw Refused{EX_NOHOST, cat("no domain ", name)};
+    }
+    return {};
+}
+
+ipc::AdminAnswer Admin::domain_enable(const Words& words) {
+    const std::string name = domain_key(word(words, 0, "DOMAIN"));
+    if (!service_.directory().set_domain_disabled(name, false)) {
+        throw Refused{EX_NOHOST, cat("no domain ", name)};
+    }
+    return {};
+}
+
+ipc::AdminAnswer Admin::alias_list(const Words& words) {
+    ipc::AdminAnswer answer;
+    answer.columns = {"alias", "target"};
+    const std::string domain = words.empty() ? std::string() : domain_key(words[0]);
+    for (const auto& a : service_.directory().aliases(domain)) {
+        answer.rows.push_back({cat(a.local, '@', a.domain), a.target});
+    }
+    return answer;
+}
+
+ipc::AdminAnswer Admin::alias_add(const Words& words) {
+    Alias alias = alias_of(word(words, 0, "ALIAS"));
+    word(words, 1, "TARGET");
+    if (!service_.directory().domain(alias.domain) &&
+        alias.domain != service_.config().hostname) {
+        throw Refused{EX_NOHOST, cat("no domain ", alias.domain, "; tambo domain add ",
+                                     alias.domain)};
+    }
+    size_t added = 0;
+    for (size_t i = 1; i < words.size(); ++i) {
+        alias.target = address_of(words[i]).text();
+        added += service_.directory().add_alias(alias);
+    }
+    if (added == 0) throw Refused{EX_CANTCREAT, "the alias has these targets already"};
+    return {};
+}
+
+ipc::AdminAnswer Admin::alias_remove(const Words& words) {
+    const Alias alias = alias_of(word(words, 0, "ALIAS"));
+    size_t removed = 0;
+    if (words.size() == 1) {
+        removed = service_.directory().remove_alias(alias.local, alias.domain, "");
+    }
+    for (size_t i = 1; i < words.size(); ++i) {
+        removed += service_.directory().remove_alias(alias.local, alias.domain, words[i]);
+    }
+    if (removed == 0) throw Refused{EX_NOUSER, cat("no alias ", words[0])};
+    return {};
+}
+
+ipc::AdminAnswer Admin::address_explain(const Words& words) {
+    const auto address = smtp::parse_address(word(words, 0, "ADDRESS"));
+    if (!address) throw Refused{EX_DATAERR, "not a mail address"};
+    const Expansion expansion = expand(service_.book(), *address);
+    ipc::AdminAnswer answer;
+    answer.columns = {"kind", "target", "detail", "reply"};
+    for (const auto& target : expansion.targets) {
+        const bool local = target.kind == ipc::TargetKind::local;
+        answer.rows.push_back({local ? "local" : "remote", target.address, target.detail, ""});
+    }
+    if (expansion.verdict != Expansion::Verdict::good) {
+        const auto reply = refusal_of(expansion.verdict);
+        answer.rows.push_back(
+            {"refused", "", "", cat(reply.code, ' ', reply.enhanced, ' ', reply.text)});
+        answer.exit_code = 1;
+    }
+    return answer;
+}
+
+ipc::AdminAnswer Admin::postmaster(const Words& words) {
+    ipc::AdminAnswer answer;
+    if (!words.empty()) {
+        service_.directory().set_setting("postmaster", address_of(words[0]).text());
+    }
+    answer.columns = {"postmaster"};
+    const auto mailbox = service_.book().postmaster();
+    if (mailbox) answer.rows.push_back({mailbox->address});
+    return answer;
+}
+
+} // namespace tambo::authd

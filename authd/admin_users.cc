@@ -1,0 +1,192 @@
+// Verbs on accounts and their passwords.
+#include "authd/admin.h"
+#include "common/base/text.h"
+#include "common/crypto/digest.h"
+#include "common/sys/clock.h"
+
+#include <sysexits.h>
+
+namespace tambo::authd {
+
+namespace {
+
+Id new_account_id() {
+    SystemRandom random;
+    return Id{random.u64(), random.u64()};
+}
+
+int64_t size_option(const std::vector<std::string>& words, std::string_view name) {
+    for (const auto& word : words) {
+        const auto [key, value] = split_once(word, '=');
+        if (key != name) continue;
+        const auto size = parse_size_bytes(value);
+        if (!size) throw Refused{EX_USAGE, cat(name, " takes a size such as 2G")};
+        return static_cast<int64_t>(*size);
+    }
+    return 0;
+}
+
+ipc::AdminAnswer refusal(uint8_t exit_code, std::string text) {
+    ipc::AdminAnswer answer;
+    answer.exit_code = exit_code;
+    answer.error = std::move(text);
+    return answer;
+}
+
+std::optional<std::string> password_problem(std::string_view password) {
+    if (password.size() < 8) return "the password has fewer than 8 characters";
+    if (password.size() > 1024) return "the password has more than 1024 bytes";
+    if (!is_utf8(password)) return "the password is not UTF-8";
+    return std::nullopt;
+}
+
+} // namespace
+
+Account Admin::require_account(const std::string& text) {
+    const auto address = smtp::parse_address(text);
+    if (!address) throw Refused{EX_DATAERR, cat('"', escape(text), "\" is not a mail address")};
+    const auto account = service_.directory().account(address->local_key, address->domain_key);
+    if (!account) throw Refused{EX_NOUSER, cat("no account ", escape(text))};
+    return *account;
+}
+
+ipc::AdminAnswer Admin::user_list(const Words& words) {
+    ipc::AdminAnswer answer;
+    answer.columns = {"address", "state", "quota_bytes", "created", "id"};
+    const std::string domain = words.empty() ? std::string() : to_lower(words[0]);
+    for (const auto& a : service_.directory().accounts(domain)) {
+        answer.rows.push_back({a.address, a.disabled ? "disabled" : "enabled", cat(a.quota_bytes),
+                               format_rfc3339(a.created), a.id.text()});
+    }
+    return answer;
+}
+
+ipc::AdminAnswer Admin::user_show(const Words& words) {
+    if (words.empty()) throw Refused{EX_USAGE, "missing ADDRESS"};
+    const Account a = require_account(words[0]);
+    ipc::AdminAnswer answer;
+    answer.columns = {"address", "state", "quota_bytes", "quota_messages", "created", "id"};
+    answer.rows.push_back({a.address, a.disabled ? "disabled" : "enabled", cat(a.quota_bytes),
+                           cat(a.quota_messages), format_rfc3339(a.created), a.id.text()});
+    return answer;
+}
+
+ipc::AdminAnswer Admin::user_remove(const Words& words) {
+    if (words.empty()) throw Refused{EX_USAGE, "missing ADDRESS"};
+    const Account account = require_account(words[0]);
+    service_.directory().remove_account(account.id);
+    service_.account_changed(account.id, true);
+    return {};
+}
+
+ipc::AdminAnswer Admin::set_disabled(const Words& words, bool disabled) {
+    if (words.empty()) throw Refused{EX_USAGE, "missing ADDRESS"};
+    const Account account = require_account(words[0]);
+    service_.directory().set_account_disabled(account.id, disabled);
+    service_.account_changed(account.id, false);
+    return {};
+}
+
+ipc::AdminAnswer Admin::user_disable(const Words& words) { return set_disabled(words, true); }
+ipc::AdminAnswer Admin::user_enable(const Words& words) { return set_disabled(words, false); }
+
+ipc::AdminAnswer Admin::user_quota(const Words& words) {
+    if (words.size() < 2) throw Refused{EX_USAGE, "missing ADDRESS or SIZE"};
+    const Account account = require_account(words[0]);
+    const auto bytes = parse_size_bytes(words[1]);
+    if (!bytes) throw Refused{EX_USAGE, "SIZE is a number with K, M or G; 0 for the default"};
+    int64_t messages = 0;
+    if (words.size() > 2) {
+        const auto count = parse_uint(words[2], INT64_MAX);
+        if (!count) throw Refused{EX_USAGE, "MESSAGES is a number"};
+        messages = static_cast<int64_t>(*count);
+    }
+    service_.directory().set_quota(account.id, static_cast<int64_t>(*bytes), messages);
+    service_.account_changed(account.id, false);
+    return {};
+}
+
+task<ipc::AdminAnswer> Admin::user_add(ipc::AdminRequest request, ipc::Asker) {
+    if (request.words.empty()) co_return refusal(EX_USAGE, "missing ADDRESS");
+    const std::string& text = request.words[0];
+    const auto address = smtp::parse_address(text);
+    if (!address || address->is_bare_postmaster() || address->is_literal()) {
+        co_return refusal(EX_DATAERR, cat('"', escape(text), "\" is not a mail address"));
+    }
+    if (!service_.directory().domain(address->domain_key)) {
+        co_return refusal(EX_NOHOST, cat("no domain ", address->domain_key, "; tambo domain add ",
+                                         address->domain_key));
+    }
+    if (const auto problem = password_problem(request.secret)) {
+        co_return refusal(EX_DATAERR, *problem);
+    }
+    if (service_.directory().account(address->local_key, address->domain_key)) {
+        co_return refusal(EX_CANTCREAT, cat("account ", address->text(),
+                                            " exists already; tambo passwd ", address->text(),
+                                            " sets a new password"));
+    }
+    std::string& password = request.secret;
+    Credential credential;
+    credential.kind = kArgon2id;
+    credential.scope = "*";
+    credential.verifier =
+        co_await service_.workers().run([&password] { return hash_password(password); });
+    wipe(password);
+    Account account;
+    account.id = new_account_id();
+    account.local = address->local_key;
+    account.domain = address->domain_key;
+    account.address = address->text();
+    ipc::AdminAnswer answer;
+    try {
+        account.quota_bytes = size_option(request.words, "quota");
+        if (!service_.directory().add_account(account, credential)) {
+            co_return refusal(EX_CANTCREAT, cat("account ", account.address, " exists already"));
+        }
+        answer.columns = {"address", "id"};
+        answer.rows.push_back({account.address, account.id.text()});
+    } catch (const Refused& refused) {
+        answer = refusal(refused.exit_code, refused.text);
+    } catch (const db::DbError& error) {
+        answer = refusal(EX_IOERR, error.what());
+    }
+    co_return answer;
+}
+
+task<ipc::AdminAnswer> Admin::password_set(ipc::AdminRequest request, ipc::Asker) {
+    if (request.words.empty()) co_return refusal(EX_USAGE, "missing ADDRESS");
+    if (const auto problem = password_problem(request.secret)) {
+        co_return refusal(EX_DATAERR, *problem);
+    }
+    std::string& password = request.secret;
+    Credential credential;
+    credential.kind = kArgon2id;
+    credential.scope = "*";
+    credential.verifier =
+        co_await service_.workers().run([&password] { return hash_password(password); });
+    wipe(password);
+    ipc::AdminAnswer answer;
+    try {
+        const Account account = require_account(request.words[0]);
+        service_.directory().set_credential(account.id, credential);
+        service_.account_changed(account.id, false);
+    } catch (const Refused& refused) {
+        answer = refusal(refused.exit_code, refused.text);
+    } catch (const db::DbError& error) {
+        answer = refusal(EX_IOERR, error.what());
+    }
+    co_return answer;
+}
+
+task<ipc::AdminAnswer> Admin::password_check(ipc::AdminRequest request, ipc::Asker) {
+    if (request.words.empty()) co_return refusal(EX_USAGE, "missing ADDRESS");
+    std::string name = request.words[0];
+    std::string password = std::move(request.secret);
+    const auto service = ipc::Service::local;
+    auto checked = co_await service_.check_password(std::move(name), std::move(password), service);
+    ipc::AdminAnswer answer;
+    if (!checked.ok) answer = refusal(1, cat("the password does not fit: ", checked.reason));
+    co_return answer;
+}
+
+} // namespace tambo::authd

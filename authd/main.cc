@@ -1,0 +1,62 @@
+// authd(8): accounts, passwords, address resolution, the right to send, limits. Never has a network
+// socket or mail; everything it knows about a client was told by the daemon that serves it.
+#include "authd/admin.h"
+#include "authd/peer.h"
+#include "authd/service.h"
+#include "common/ipc/admin.h"
+#include "common/ipc/control.h"
+#include "common/sys/clock.h"
+#include "common/sys/file.h"
+#include "common/sys/sandbox.h"
+
+#include <unistd.h>
+
+using namespace tambo;
+
+namespace {
+constexpr size_t kFileMax = 4u << 20;
+constexpr int kHashThreads = 2;
+} // namespace
+
+int main() {
+    auto boot = ipc::Boot::from_master("authd");
+    auto config = boot.config<conf::AuthdConfig>();
+    const UniqueFd accounts = boot.take_file("accounts");
+    if (::fchdir(accounts.get()) != 0) boot.fail("cannot enter the accounts directory");
+
+    SystemClock clock;
+    Loop loop;
+    authd::Directory directory("accounts.db", clock);
+    Workers workers(loop, kHashThreads);
+    Nursery nursery(loop);
+    authd::Service service(nursery, directory, workers, clock, std::move(config));
+    ipc::Control control(loop, nursery, boot);
+    control.bind("keeper", service.keeper());
+    authd::Peer keeper_peer(service, service.keeper());
+    for (const auto* prefix : {"mx.", "submit.", "imapd.", "pop3d.", "queued"}) {
+        control.accept(prefix, [&](ipc::Channel& channel) {
+            return std::make_shared<authd::Peer>(service, channel);
+        });
+    }
+    ipc::AdminServer admin_server(nursery, boot.take_listener("control"));
+    authd::Admin admin(service, admin_server);
+
+    const auto take_file = [&](const std::string& name, const UniqueFd& file) {
+        const auto text = read_whole(file.get(), kFileMax, name);
+        if (name == "aliases") service.set_aliases_file(text);
+        if (name == "passwd") service.set_passwd(text);
+    };
+    for (const auto* name : {"aliases", "passwd"}) {
+        if (const UniqueFd file = boot.take_file(name)) take_file(name, file);
+    }
+    control.on_file = take_file;
+    control.on_configure = [&](const ipc::Configure& message) {
+        if (auto fresh = ipc::decode<conf::AuthdConfig>(message.config)) service.configure(*fresh);
+    };
+    loop.every(60'000, [&] { service.throttle().tidy(); });
+
+    control.report_ready(sandbox::enter(sandbox::authd(), boot.identity()));
+    loop.run();
+    nursery.cancel();
+    return 0;
+}

@@ -1,0 +1,231 @@
+#include "authd/peer.h"
+
+#include "common/base/text.h"
+#include "common/sys/log.h"
+
+namespace tambo::authd {
+
+namespace {
+constexpr size_t kExchangesMax = 10'000; // of one peer
+}
+
+Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel_(channel) {
+    channel.on<ipc::ConnectionOpened>(*this, &Peer::opened);
+    channel.on<ipc::ConnectionClosed>(*this, &Peer::closed);
+    channel.on<ipc::SaslStart>(*this, &Peer::sasl_start);
+    channel.on<ipc::SaslContinue>(*this, &Peer::sasl_continue);
+    channel.on<ipc::SaslAbort>(*this, &Peer::sasl_abort);
+    channel.on<ipc::LocalUser>(*this, &Peer::local_user);
+    channel.on<ipc::CheckSender>(*this, &Peer::check_sender);
+    channel.on<ipc::CheckRecipient>(*this, &Peer::check_recipient);
+    // Only queued resolves, only the keeper learns about accounts: the name is master's word.
+    if (channel.peer() == "queued") channel.on<ipc::Resolve>(*this, &Peer::resolve);
+    if (channel.peer() == "keeper") {
+        channel.on<ipc::AskAccount>(*this, &Peer::ask_account);
+        channel.on<ipc::AccountFull>(*this, &Peer::account_full);
+    }
+    channel.on_lost = [this] { forget_connections(); };
+}
+
+Peer::~Peer() { forget_connections(); }
+
+void Peer::forget_connections() {
+    for (const auto& [who, count] : connections_) {
+        for (int i = 0; i < count; ++i) service_.throttle().close(who.first, who.second);
+    }
+    connections_.clear();
+    exchanges_.clear();
+}
+
+task<ipc::ConnectionVerdict> Peer::opened(ipc::ConnectionOpened message) {
+    auto verdict = service_.throttle().open(message.service, message.client_ip);
+    if (verdict.allowed) connections_[{message.service, message.client_ip}]++;
+    co_return verdict;
+}
+
+void Peer::closed(ipc::ConnectionClosed message) {
+    const auto found = connections_.find({message.service, message.client_ip});
+    if (found == connections_.end()) return;
+    service_.throttle().close(message.service, message.client_ip);
+    if (--found->second == 0) connections_.erase(found);
+}
+
+task<ipc::LocalUserAnswer> Peer::local_user(ipc::LocalUser message) {
+    co_return service_.local_user(message.uid);
+}
+
+task<ipc::ReplyText> Peer::check_sender(ipc::CheckSender message) {
+    co_return service_.check_sender(message.token, message.address);
+}
+
+task<ipc::ReplyText> Peer::check_recipient(ipc::CheckRecipient message) {
+    // The mx can neither relay nor send as us, whatever it says: its class is in its name.
+    if (channel_.peer().starts_with("mx.")) message.service = ipc::Service::mx;
+    co_return service_.check_recipient(message);
+}
+
+task<ipc::Resolution> Peer::resolve(ipc::Resolve message) { co_return service_.resolve(message); }
+
+task<ipc::AccountFacts> Peer::ask_account(ipc::AskAccount message) {
+    co_return service_.account_facts(message.account);
+}
+
+void Peer::account_full(ipc::AccountFull message) {
+    service_.set_full(message.account, message.full);
+}
+
+// ---- SASL
+
+task<ipc::SaslAnswer> Peer::sasl_start(ipc::SaslStart message) {
+    ipc::SaslAnswer refused;
+    refused.state = ipc::SaslState::refused;
+    const auto mechanism = smtp::find_mechanism(message.mechanism);
+    if (!mechanism) {
+        refused.reason = "mechanism";
+        co_return refused;
+    }
+    if (!service_.throttle().may_authenticate(message.client_ip)) {
+        refused.state = ipc::SaslState::unavailable;
+        refused.reason = "throttled";
+        log::Event("auth.throttled", log::Level::notice)
+            .sid(message.sid)
+            .with("ip", message.client_ip);
+        co_return refused;
+    }
+    Exchange exchange{std::move(message), smtp::SaslExchange(*mechanism)};
+    std::optional<std::string_view> initial;
+    if (exchange.start.has_initial) initial = exchange.start.initial;
+    const auto state = exchange.sasl.start(initial);
+    auto answer = co_await progress(std::move(exchange), state);
+    co_return answer;
+}
+
+task<ipc::SaslAnswer> Peer::sasl_continue(ipc::SaslContinue message) {
+    ipc::SaslAnswer refused;
+    refused.state = ipc::SaslState::refused;
+    refused.reason = "sequence";
+    auto found = exchanges_.extract(message.exchange);
+    if (found.empty()) co_return refused;
+    Exchange exchange = std::move(found.mapped());
+    const auto state = exchange.sasl.answer(message.data);
+    auto answer = co_await progress(std::move(exchange), state);
+    co_return answer;
+}
+
+void Peer::sasl_abort(ipc::SaslAbort message) { exchanges_.erase(message.exchange); }
+
+task<ipc::SaslAnswer> Peer::progress(Exchange exchange, smtp::SaslExchange::State state) {
+    using State = smtp::SaslExchange::State;
+    ipc::SaslAnswer answer;
+    if (state == State::complete) {
+        auto finished = co_await finish(std::move(exchange));
+        co_return finished;
+    }
+    if (state == State::malformed || exchanges_.size() >= kExchangesMax) {
+        answer.state = ipc::SaslState::refused;
+        answer.reason = "malformed";
+        co_return answer;
+    }
+    answer.state = ipc::SaslState::challenge;
+    answer.exchange = ++last_exchange_;
+    answer.data = exchange.sasl.challenge();
+    exchanges_.emplace(answer.exchange, std::move(exchange));
+    co_return answer;
+}
+
+task<ipc::SaslAnswer> Peer::refuse(Exchange exchange, std::string user, std::string reason) {
+    const ipc::SaslStart& start = exchange.start;
+    const int64_t delay_ms = service_.throttle().failed(start.client_ip);
+    // The address stands before anything the client chose (fail2ban).
+    log::Event("auth.failed", log::Level::notice)
+        .sid(start.sid)
+        .with("ip", start.client_ip)
+        .with("mechanism", start.mechanism)
+        .with("tls", start.tls)
+        .with("reason", reason)
+        .with("user", user);
+    if (delay_ms > 0) co_await sleep_ms(service_.nursery(), delay_ms);
+    ipc::SaslAnswer answer;
+    answer.state = ipc::SaslState::refused;
+    answer.reason = std::move(reason);
+    co_return answer;
+}
+
+task<ipc::SaslAnswer> Peer::finish(Exchange exchange) {
+    const smtp::Credentials& credentials = exchange.sasl.credentials();
+    const std::string user = credentials.authentication;
+    const bool acts_as_other =
+        !credentials.authorization.empty() && credentials.authorization != user;
+    std::string password = credentials.password;
+    const auto service = exchange.start.service;
+    std::string name = user;
+    auto checked =
+        co_await service_.check_password(std::move(name), std::move(password), service);
+    if (checked.busy) {
+        ipc::SaslAnswer busy;
+        busy.state = ipc::SaslState::unavailable;
+        busy.reason = "busy";
+        co_return busy;
+    }
+    if (checked.ok && acts_as_other) {
+        checked.ok = false;
+        checked.reason = "authorization";
+    }
+    if (!checked.ok) {
+        std::string reason = checked.reason;
+        std::string who = user;
+        auto refused = co_await refuse(std::move(exchange), std::move(who), std::move(reason));
+        co_return refused;
+    }
+    service_.throttle().succeeded(exchange.start.client_ip);
+    Account account = std::move(checked.account);
+    auto answer = co_await attach(std::move(exchange), std::move(account));
+    co_return answer;
+}
+
+// For imapd and pop3d the session's end goes to the keeper from here: a network daemon cannot claim
+// an account that it has no password for.
+task<ipc::SaslAnswer> Peer::attach(Exchange exchange, Account account) {
+    ipc::SaslStart& start = exchange.start;
+    ipc::SaslAnswer answer;
+    answer.login = account.address;
+    if (start.session.valid()) {
+        const ipc::AccountFacts facts = service_.account_facts(account.id);
+        ipc::AttachSession attach;
+        attach.account = account.id;
+        attach.address = account.address;
+        attach.service = start.service;
+        attach.client = std::move(start.session);
+        attach.sid = start.sid;
+        attach.client_ip = start.client_ip;
+        attach.session_hint = start.session_hint;
+        attach.quota_bytes = facts.quota_bytes;
+        attach.quota_messages = facts.quota_messages;
+        bool attached = false;
+        try {
+            auto attached_answer = co_await service_.keeper().call(std::move(attach));
+            attached = attached_answer.attached;
+            answer.reason = attached_answer.reason;
+        } catch (const ipc::PeerLost&) {
+            answer.reason = "keeper";
+        }
+        if (!attached) {
+            answer.state = ipc::SaslState::unavailable;
+            co_return answer;
+        }
+    }
+    answer.state = ipc::SaslState::accepted;
+    Login login;
+    login.account = account.id;
+    login.address = account.address;
+    answer.token = service_.tokens().issue(std::move(login));
+    log::Event("auth.accepted")
+        .sid(start.sid)
+        .with("ip", start.client_ip)
+        .with("mechanism", start.mechanism)
+        .with("tls", start.tls)
+        .with("user", account.address);
+    co_return answer;
+}
+
+} // namespace tambo::authd

@@ -1,0 +1,247 @@
+#include "authd/service.h"
+
+#include "common/base/limits.h"
+#include "common/base/text.h"
+#include "common/crypto/digest.h"
+#include "common/sys/clock.h"
+#include "common/sys/log.h"
+
+#include <algorithm>
+
+namespace tambo::authd {
+
+namespace {
+
+constexpr size_t kHashBacklogMax = 100;
+
+// The key under which tokens are made; created once, so that tokens survive a restart.
+std::string token_secret(Directory& directory) {
+    if (const auto hex = directory.setting("token_secret")) {
+        if (auto secret = from_hex(*hex)) return std::move(*secret);
+    }
+    std::string secret = random_bytes(32);
+    directory.set_setting("token_secret", to_hex(secret));
+    return secret;
+}
+
+std::string_view name_of(ipc::Service service) {
+    switch (service) {
+    case ipc::Service::mx:
+    case ipc::Service::submission: return "smtp";
+    case ipc::Service::imap: return "imap";
+    case ipc::Service::pop3: return "pop3";
+    case ipc::Service::local: return "local";
+    }
+    return "local";
+}
+
+bool scope_covers(std::string_view scope, std::string_view service) {
+    if (scope == "*") return true;
+    for (const auto item : split(scope, ',')) {
+        if (item == service) return true;
+    }
+    return false;
+}
+
+} // namespace
+
+Service::Service(Nursery& nursery,
+                 Directory& directory,
+                 Workers& workers,
+                 Clock& clock,
+                 conf::AuthdConfig config)
+    : nursery_(nursery), directory_(directory), workers_(workers), clock_(clock),
+      config_(std::move(config)), book_(directory, config_), throttle_(config_, clock),
+      cache_(clock), tokens_(token_secret(directory), clock), keeper_(nursery, "keeper") {
+    static_cast<void>(dummy_verifier()); // made before the first unknown user asks
+}
+
+void Service::set_aliases_file(std::string_view text) {
+    book_.aliases_file = parse_aliases(text);
+    if (book_.aliases_file.unsupported > 0) {
+        log::Event("auth.aliases_unsupported", log::Level::warning)
+            .with("targets", static_cast<int64_t>(book_.aliases_file.unsupported));
+    }
+}
+
+void Service::set_passwd(std::string_view text) { book_.users = parse_passwd(text); }
+
+void Service::configure(const conf::AuthdConfig& config) {
+    config_ = config;
+    throttle_.configure(config);
+}
+
+void Service::set_full(const Id& account, bool full) {
+    if (full) {
+        full_.insert(account);
+    } else {
+        full_.erase(account);
+    }
+}
+
+void Service::account_changed(const Id& account, bool gone) {
+    cache_.clear();
+    keeper_.send(ipc::KickAccount{account, gone});
+}
+
+bool Service::may_send_as(const Login& login, const smtp::Address& address) {
+    if (!book_.is_local_domain(address.domain_key)) return false;
+    if (!login.is_account) {
+        const auto name = book_.users.names.find(login.uid);
+        if (login.uid == 0) return true;
+        if (name == book_.users.names.end() || address.domain_key != config_.hostname) return false;
+        const auto parts = smtp::split_plus(address.local_key, book_.plus_separator());
+        return parts.base == to_lower(name->second);
+    }
+    const Expansion expansion = expand(book_, address);
+    return std::any_of(expansion.targets.begin(), expansion.targets.end(), [&](const auto& t) {
+        return t.kind == ipc::TargetKind::local && t.account == login.account;
+    });
+}
+
+ipc::ReplyText Service::check_sender(const std::string& token, const std::string& text) {
+    const auto login = tokens_.open(token);
+    if (!login) return {530, "5.7.0", "authentication required"};
+    if (text.empty()) return {};
+    const auto address = smtp::parse_address(text);
+    if (!address) return {501, "5.1.7", "bad sender address syntax"};
+    if (may_send_as(*login, *address)) return {};
+    return {553, "5.7.1", "this sender address does not belong to your login"};
+}
+
+ipc::ReplyText Service::check_recipient(const ipc::CheckRecipient& question) {
+    const auto address = smtp::parse_address(question.address);
+    if (!address) return {501, "5.1.3", "bad recipient address syntax"};
+    const Expansion expansion = expand(book_, *address);
+    if (!expansion.is_local && !address->is_bare_postmaster()) {
+        if (question.service == ipc::Service::mx) return {550, "5.7.1", "relaying denied"};
+        if (!tokens_.open(question.token)) return {530, "5.7.0", "authentication required"};
+        return {};
+    }
+    if (expansion.verdict != Expansion::Verdict::good) return refusal_of(expansion.verdict);
+    const bool all_full = std::all_of(
+        expansion.targets.begin(), expansion.targets.end(), [&](const ipc::Target& target) {
+            return target.kind == ipc::TargetKind::local && full_.contains(target.account);
+        });
+    if (all_full) return {452, "4.2.2", "mailbox full"};
+    return {};
+}
+
+ipc::ResolvedRecipient Service::resolve_one(const ipc::Resolve& question,
+                                            const std::string& text) {
+    ipc::ResolvedRecipient resolved;
+    const auto address = smtp::parse_address(text);
+    if (!address) {
+        resolved.refusal = {501, "5.1.3", "bad recipient address syntax"};
+        return resolved;
+    }
+    Expansion expansion = expand(book_, *address);
+    const bool ours = expansion.is_local || address->is_bare_postmaster();
+    if (!ours && question.service == ipc::Service::mx) {
+        resolved.refusal = {550, "5.7.1", "relaying denied"};
+        return resolved;
+    }
+    resolved.refusal = refusal_of(expansion.verdict);
+    resolved.targets = std::move(expansion.targets);
+    return resolved;
+}
+
+ipc::Resolution Service::resolve(const ipc::Resolve& question) {
+    ipc::Resolution resolution;
+    if (question.service == ipc::Service::submission) {
+        const auto login = tokens_.open(question.token);
+        if (!login) {
+            resolution.refusal = {454, "4.7.0", "your login has expired, authenticate again"};
+            return resolution;
+        }
+        resolution.login = login->address;
+        resolution.refusal = check_sender(question.token, question.reverse_path);
+        if (resolution.refusal.code == 0 && question.first) {
+            resolution.refusal =
+                throttle_.count_message(login->address, question.recipients_total);
+        }
+        if (resolution.refusal.code != 0) return resolution;
+    }
+    for (const auto& recipient : question.recipients) {
+        resolution.recipients.push_back(resolve_one(question, recipient));
+    }
+    return resolution;
+}
+
+ipc::LocalUserAnswer Service::local_user(uint32_t uid) {
+    ipc::LocalUserAnswer answer;
+    const auto name = book_.users.names.find(uid);
+    // A uid without a name may still send: as the number, so that nothing of cron is lost.
+    const std::string local = name == book_.users.names.end() ? cat("uid", uid) : name->second;
+    Login login;
+    login.is_account = false;
+    login.uid = uid;
+    login.address = cat(local, '@', config_.hostname);
+    answer.known = true;
+    answer.address = login.address;
+    answer.token = tokens_.issue(std::move(login));
+    return answer;
+}
+
+ipc::AccountFacts Service::account_facts(const Id& id) {
+    ipc::AccountFacts facts;
+    const auto account = directory_.account(id);
+    if (!account) return facts;
+    facts.known = true;
+    facts.address = account->address;
+    facts.disabled = account->disabled;
+    const int64_t bytes = account->quota_bytes > 0 ? account->quota_bytes : config_.quota;
+    facts.quota_bytes = static_cast<uint64_t>(bytes);
+    facts.quota_messages = static_cast<uint64_t>(account->quota_messages);
+    return facts;
+}
+
+task<Service::Checked> Service::check_password(std::string name,
+                                               std::string password,
+                                               ipc::Service service) {
+    Checked checked;
+    const auto address = smtp::parse_address(name);
+    std::optional<Account> account;
+    if (address) account = directory_.account(address->local_key, address->domain_key);
+    const std::string service_name(name_of(service));
+    const std::string account_text = account ? account->id.text() : std::string();
+    if (account && !account->disabled && cache_.contains(account_text, password, service_name)) {
+        checked.ok = true;
+        checked.account = std::move(*account);
+        co_return checked;
+    }
+    if (workers_.backlog() >= kHashBacklogMax) {
+        checked.busy = true;
+        co_return checked;
+    }
+    // One hash whatever the case, so that time tells nothing.
+    std::vector<std::string> verifiers;
+    if (account) {
+        for (const auto& credential : directory_.credentials(account->id)) {
+            const bool expired = credential.expires && *credential.expires < clock_.now();
+            if (credential.kind != kArgon2id || expired) continue;
+            if (scope_covers(credential.scope, service_name)) {
+                verifiers.push_back(credential.verifier);
+            }
+        }
+    }
+    const bool real = !verifiers.empty();
+    if (!real) verifiers.push_back(dummy_verifier());
+    const bool fits = co_await workers_.run([&verifiers, &password] {
+        return std::any_of(verifiers.begin(), verifiers.end(), [&](const std::string& verifier) {
+            return verify_password(verifier, password);
+        });
+    });
+    // The account may have changed while the hash ran.
+    if (account) account = directory_.account(account->id);
+    checked.ok = fits && real && account && !account->disabled;
+    checked.reason = !account ? "unknown" : account->disabled ? "disabled" : "badpass";
+    if (checked.ok) {
+        cache_.add(account_text, password, service_name);
+        checked.account = std::move(*account);
+    }
+    wipe(password);
+    co_return checked;
+}
+
+} // namespace tambo::authd

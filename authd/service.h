@@ -1,0 +1,104 @@
+// What authd answers: the state that all its peers share, and the rules of who may do what.
+#pragma once
+
+#include "authd/directory.h"
+#include "authd/passwords.h"
+#include "authd/resolver.h"
+#include "authd/system_names.h"
+#include "authd/throttle.h"
+#include "authd/token.h"
+#include "common/event/workers.h"
+#include "common/ipc/channel.h"
+#include "common/ipc/messages/keeper.h"
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+namespace tambo::authd {
+
+// The AddressBook over the accounts database and the host's own names.
+class Book final : public AddressBook {
+  public:
+    Book(Directory& directory, const conf::AuthdConfig& config)
+        : directory_(directory), config_(config) {}
+    bool is_local_domain(std::string_view domain_key) override;
+    bool is_disabled_domain(std::string_view domain_key) override;
+    std::string hostname() override { return config_.hostname; }
+    std::optional<Mailbox> mailbox(std::string_view local_key,
+                                   std::string_view domain_key) override;
+    std::vector<std::string> aliases(std::string_view local_key,
+                                     std::string_view domain_key) override;
+    std::vector<std::string> system_aliases(std::string_view name) override;
+    bool is_system_user(std::string_view name) override;
+    std::optional<Mailbox> postmaster() override;
+    char plus_separator() override;
+
+    SystemAliases aliases_file;
+    SystemUsers users;
+
+  private:
+    std::optional<Mailbox> follow(const std::string& address);
+
+    Directory& directory_;
+    const conf::AuthdConfig& config_;
+};
+
+class Service {
+  public:
+    // All must outlive the service.
+    Service(Nursery& nursery, Directory& directory, Workers& workers, Clock& clock,
+            conf::AuthdConfig config);
+
+    // ---- what peers ask (common/ipc/messages/authd.h)
+    ipc::ReplyText check_sender(const std::string& token, const std::string& address);
+    ipc::ReplyText check_recipient(const ipc::CheckRecipient& question);
+    ipc::Resolution resolve(const ipc::Resolve& question);
+    ipc::LocalUserAnswer local_user(uint32_t uid);
+    ipc::AccountFacts account_facts(const Id& account);
+    // Whether the password fits; suspends while it is hashed. No difference between an unknown
+    // user and a wrong password but the event.
+    struct Checked {
+        bool ok = false;
+        bool busy = false;  // too many hashes wait
+        std::string reason; // "badpass", "unknown", "disabled"
+        Account account;
+    };
+    task<Checked> check_password(std::string name, std::string password, ipc::Service service);
+
+    // ---- changes from elsewhere
+    void set_aliases_file(std::string_view text);
+    void set_passwd(std::string_view text);
+    void configure(const conf::AuthdConfig& config);
+    void set_full(const Id& account, bool full);
+    // After a change of the account or its credentials: sessions end, cached passwords go.
+    void account_changed(const Id& account, bool gone);
+
+    Directory& directory() { return directory_; }
+    Book& book() { return book_; }
+    Throttle& throttle() { return throttle_; }
+    Workers& workers() { return workers_; }
+    Nursery& nursery() { return nursery_; }
+    const conf::AuthdConfig& config() const { return config_; }
+    ipc::Channel& keeper() { return keeper_; }
+    Tokens& tokens() { return tokens_; }
+
+  private:
+    bool may_send_as(const Login& login, const smtp::Address& address);
+    ipc::ResolvedRecipient resolve_one(const ipc::Resolve& question, const std::string& text);
+
+    Nursery& nursery_;
+    Directory& directory_;
+    Workers& workers_;
+    Clock& clock_;
+    conf::AuthdConfig config_;
+    Book book_;
+    Throttle throttle_;
+    SuccessCache cache_;
+    Tokens tokens_;
+    ipc::Channel keeper_;
+    std::set<Id> full_; // accounts over their quota, as the keeper says
+};
+
+} // namespace tambo::authd
