@@ -13,17 +13,30 @@
 
 namespace tambo::openssl {
 
+namespace {
+
+OSSL_PROVIDER* default_provider = nullptr;
+
+void stop() {
+    provider::unload();
+    OSSL_PROVIDER_unload(default_provider);
+}
+
+} // namespace
+
 void start() {
     static std::once_flag once;
     std::call_once(once, [] {
         // A configuration file could load engines and weaken protocols, and is not there to be read
         // in a sandbox.
         check(OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr) == 1, "OpenSSL starts");
-        check(OSSL_PROVIDER_load(nullptr, "default") != nullptr, "default provider loads");
+        default_provider = OSSL_PROVIDER_load(nullptr, "default");
+        check(default_provider != nullptr, "default provider loads");
         check(provider::load(), "key provider loads");
         // Both providers have RSA and EC. Without a preference the order of loading would decide
         // which of them makes the ephemeral keys and verifies signatures.
         check(EVP_set_default_properties(nullptr, "?provider=default") == 1, "provider preference");
+        check(OPENSSL_atexit(stop) == 1, "memory");
     });
 }
 

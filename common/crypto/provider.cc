@@ -32,12 +32,17 @@ int init(const OSSL_CORE_HANDLE* handle,
     return 1;
 }
 
+OSSL_PROVIDER* loaded = nullptr;
+
 } // namespace
 
 bool load() {
-    return OSSL_PROVIDER_add_builtin(nullptr, "tambo", init) == 1 &&
-           OSSL_PROVIDER_load(nullptr, "tambo") != nullptr;
+    if (OSSL_PROVIDER_add_builtin(nullptr, "tambo", init) != 1) return false;
+    loaded = OSSL_PROVIDER_load(nullptr, "tambo");
+    return loaded != nullptr;
 }
+
+void unload() { OSSL_PROVIDER_unload(loaded); }
 
 openssl::Pkey make_key(EVP_PKEY* public_key, std::shared_ptr<KeySigner> signer, uint32_t key_id) {
     check(signer != nullptr, "a key has a signer");

@@ -17,6 +17,8 @@ namespace tambo::provider {
 
 // Registers and loads the provider in the default library context. Once, by openssl::start().
 bool load();
+// At the end of the process.
+void unload();
 
 // A key for SSL_CTX_use_PrivateKey: the public half, and whom to ask for signatures by what id.
 // nullptr if public_key is neither RSA nor EC.
