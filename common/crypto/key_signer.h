@@ -23,6 +23,8 @@ enum class SignScheme : uint16_t {
     rsa_pss_rsae_sha512 = 0x0806,
 };
 
+enum class KeyType : uint8_t { rsa = 1, ec_p256 = 2, ec_p384 = 3 };
+
 // What the bytes claim to be. The signing side checks the claim (tls_sign_policy.h).
 enum class SignKind : uint8_t {
     tls13_certificate_verify = 1,  // RFC 8446 4.4.3

@@ -86,8 +86,9 @@ struct TlsInfo {
 // Whom a client session talks to.
 struct TlsPeer {
     std::string sni; // sent if it is a host name; empty: none
-    // Names (DNS or IP address literals) of which one must be in the certificate, in its
-    // subjectAltName (RFC 6125 6, RFC 7817 3, RFC 9525 6.3: the common name does not count).
+    // Host names of which one must be in the certificate, or a single IP address literal; looked
+    // for in subjectAltName only (RFC 6125 6, RFC 7817 3, RFC 9525 6.3). Anything else verifies
+    // nothing.
     std::vector<std::string> names;
 };
 

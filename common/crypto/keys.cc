@@ -1,0 +1,138 @@
+#include "common/crypto/keys.h"
+
+#include "common/base/text.h"
+#include "common/crypto/digest.h"
+#include "common/crypto/key_type.h"
+#include "common/crypto/openssl.h"
+
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace tambo {
+
+namespace {
+
+constexpr size_t kFileBytesMax = 64 * 1024;
+
+// Without a callback OpenSSL would ask the terminal.
+int no_passphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* asked) {
+    *static_cast<bool*>(asked) = true;
+    return -1;
+}
+
+const EVP_MD* hash_of(SignScheme scheme) {
+    switch (scheme) {
+    case SignScheme::rsa_pkcs1_sha256:
+    case SignScheme::rsa_pss_rsae_sha256:
+    case SignScheme::ecdsa_sha256:
+        return EVP_sha256();
+    case SignScheme::rsa_pkcs1_sha384:
+    case SignScheme::rsa_pss_rsae_sha384:
+    case SignScheme::ecdsa_sha384:
+        return EVP_sha384();
+    case SignScheme::rsa_pkcs1_sha512:
+    case SignScheme::rsa_pss_rsae_sha512:
+        return EVP_sha512();
+    }
+    return nullptr;
+}
+
+bool is_ecdsa(SignScheme scheme) {
+    return scheme == SignScheme::ecdsa_sha256 || scheme == SignScheme::ecdsa_sha384;
+}
+
+bool is_pss(SignScheme scheme) {
+    return scheme == SignScheme::rsa_pss_rsae_sha256 || scheme == SignScheme::rsa_pss_rsae_sha384 ||
+           scheme == SignScheme::rsa_pss_rsae_sha512;
+}
+
+} // namespace
+
+Result<PrivateKey> PrivateKey::parse_pem(std::string_view pem) {
+    openssl::start();
+    if (pem.size() > kFileBytesMax) return Err{"private key file is larger than 64 KiB"};
+    const auto bio = openssl::memory_bio(pem);
+    bool encrypted = false;
+    openssl::Pkey key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, &encrypted));
+    if (key == nullptr) {
+        static_cast<void>(openssl::take_error(""));
+        if (encrypted) return Err{"private key is encrypted with a passphrase; store it without"};
+        if (pem.find("-----BEGIN") == std::string_view::npos)
+            return Err{"no PEM block in the file"};
+        return Err{"no readable private key in the file"};
+    }
+    const auto type = openssl::key_type(key.get());
+    if (!type) return Err{type.error()};
+    return PrivateKey(std::shared_ptr<EVP_PKEY>(key.release(), EVP_PKEY_free), *type);
+}
+
+Result<PrivateKey> PrivateKey::read_pem(int fd) {
+    std::string pem(kFileBytesMax + 1, '\0');
+    size_t length = 0;
+    ssize_t got = 0;
+    do {
+        got = ::pread(fd, pem.data() + length, pem.size() - length, static_cast<off_t>(length));
+        if (got > 0) length += static_cast<size_t>(got);
+    } while ((got > 0 && length < pem.size()) || (got < 0 && errno == EINTR));
+    if (got < 0) {
+        const int error = errno;
+        wipe(pem);
+        return Err{cat("cannot read the private key: ", std::string_view(std::strerror(error)))};
+    }
+    auto key = parse_pem(std::string_view(pem).substr(0, length));
+    wipe(pem);
+    return key;
+}
+
+PrivateKey PrivateKey::generate(KeyType type) {
+    openssl::start();
+    EVP_PKEY* key = type == KeyType::rsa       ? EVP_RSA_gen(2048)
+                    : type == KeyType::ec_p256 ? EVP_EC_gen("P-256")
+                                               : EVP_EC_gen("P-384");
+    check(key != nullptr, "a key can be made");
+    return PrivateKey(std::shared_ptr<EVP_PKEY>(key, EVP_PKEY_free), type);
+}
+
+std::string PrivateKey::description() const {
+    return openssl::key_description(key_.get());
+}
+
+std::string PrivateKey::pem() const {
+    // BIO_s_secmem wipes what it grows out of.
+    openssl::Bio bio(BIO_new(BIO_s_secmem()));
+    check(bio != nullptr && PEM_write_bio_PrivateKey(bio.get(), key_.get(), nullptr, nullptr, 0,
+                                                     nullptr, nullptr) == 1,
+          "a private key has an encoding");
+    return openssl::bio_bytes(bio.get());
+}
+
+std::string PrivateKey::public_key() const {
+    return openssl::public_key_der(key_.get());
+}
+
+Result<std::string> PrivateKey::sign(SignScheme scheme, std::string_view tbs) const {
+    const EVP_MD* hash = hash_of(scheme);
+    if (hash == nullptr || is_ecdsa(scheme) != (type_ != KeyType::rsa)) {
+        return Err{"scheme does not fit the key"};
+    }
+    openssl::DigestContext context(EVP_MD_CTX_new());
+    EVP_PKEY_CTX* parameters = nullptr; // owned by context
+    bool good = context != nullptr &&
+                EVP_DigestSignInit(context.get(), &parameters, hash, nullptr, key_.get()) == 1;
+    if (good && is_pss(scheme)) {
+        good = EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) == 1 &&
+               EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST) == 1;
+    }
+    size_t length = static_cast<size_t>(EVP_PKEY_get_size(key_.get()));
+    std::string signature(length, '\0');
+    good = good && EVP_DigestSign(context.get(), openssl::bytes(signature), &length,
+                                  openssl::bytes(tbs), tbs.size()) == 1;
+    if (!good) return Err{cat("cannot sign: ", openssl::take_error("unknown reason"))};
+    signature.resize(length);
+    return signature;
+}
+
+} // namespace tambo
