@@ -26,6 +26,7 @@ inline constexpr int hops_max = 50;                    // Received fields
 inline constexpr size_t header_bytes_max = 1u << 20;   // whole header section
 inline constexpr size_t header_lines_max = 10'000;
 inline constexpr size_t header_field_bytes_max = 100 * 1024; // of one field, for indexing
+inline constexpr size_t header_kept_bytes = 32 * 1024; // of the fields an SMTP session looks at
 
 // ---- MIME
 inline constexpr size_t mime_depth_max = 100;

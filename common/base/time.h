@@ -44,8 +44,8 @@ std::string format_rfc5322(UtcTime t);
 std::string format_rfc3339(UtcTime t);
 // "24-Nov-2026 05:20:16 +0000" (RFC 9051 date-time; the day padded with a blank).
 std::string format_imap(UtcTime t);
-// The same three in reverse. RFC 5322: obsolete two-digit years and zones too; comments are not
-// accepted here (mime/date.h strips them). nullopt for anything malformed.
+// The last two in reverse; nullopt for anything malformed. Dates of RFC 5322 with their comments
+// and obsolete forms are read by mime/date.h.
 std::optional<UtcTime> parse_rfc3339(std::string_view s);
 std::optional<UtcTime> parse_imap_date_time(std::string_view s);
 // "24-Nov-2026" as used by SEARCH, midnight UTC (RFC 9051 date).
