@@ -1,0 +1,206 @@
+#include "common/net/address.h"
+#include "common/net/connect.h"
+#include "common/net/listener.h"
+#include "common/net/stream.h"
+#include "common/sys/fdpass.h"
+#include "common/sys/file.h"
+
+#include <catch2/catch.hpp>
+
+#include <sys/socket.h>
+
+#include <memory>
+
+using namespace tambo;
+using namespace tambo::net;
+
+namespace {
+
+struct Ends {
+    Loop loop;
+    Nursery nursery{loop};
+    UniqueFd peer;
+    std::unique_ptr<Stream> stream;
+    explicit Ends(int64_t timeout_ms = 2000) {
+        auto [a, b] = socket_pair(SOCK_STREAM);
+        set_nonblocking(a.get());
+        stream = std::make_unique<Stream>(nursery, std::move(a), timeout_ms);
+        peer = std::move(b);
+        nursery.on_empty = [this] { loop.stop(); };
+    }
+    void send(std::string_view bytes) { write_all(peer.get(), bytes, "peer"); }
+    void run() {
+        if (nursery.size() > 0) loop.run();
+    }
+};
+
+task<> collect_lines(Stream& stream, size_t max, std::string& out) {
+    try {
+        for (;;) {
+            auto line = co_await stream.read_line(max);
+            out += std::string(line) + (stream.line_was_bare_lf() ? "|lf;" : ";");
+        }
+    } catch (const LineTooLong&) {
+        out += "long";
+    } catch (const Closed&) {
+        out += "closed";
+    } catch (const TimedOut&) {
+        out += "timeout";
+    }
+}
+
+task<> echo_all(Stream& stream) {
+    for (;;) {
+        auto data = co_await stream.read_some(100'000);
+        stream.put(data);
+        co_await stream.flush();
+    }
+}
+
+task<> copy_one_way(Stream& from, Stream& to, size_t& bytes) {
+    for (;;) {
+        auto data = co_await from.read_some(65536);
+        bytes += data.size();
+        to.put(data);
+        co_await to.flush();
+    }
+}
+
+task<> wait_thrice(Stream& stream, std::string& out) {
+    for (int i = 0; i < 3; ++i) {
+        auto wait = co_await stream.wait_input(30);
+        out += wait == Wait::input ? 'i' : wait == Wait::woken ? 'w' : 't';
+        if (wait == Wait::input) stream.consume(stream.buffered().size());
+    }
+}
+
+} // namespace
+
+TEST_CASE("lines arrive whole at every split point") {
+    const std::string wire = "EHLO a\r\n\r\nbare\nMAIL FROM:<x>\r\n";
+    for (size_t cut = 0; cut <= wire.size(); ++cut) {
+        Ends ends;
+        std::string out;
+        ends.send(wire.substr(0, cut));
+        ends.nursery.spawn(collect_lines(*ends.stream, 100, out));
+        ends.loop.post([&] {
+            ends.send(wire.substr(cut));
+            ends.peer.reset();
+        });
+        ends.run();
+        CHECK(out == "EHLO a;;bare|lf;MAIL FROM:<x>;closed");
+    }
+}
+
+TEST_CASE("a line may be as long as its limit and no longer") {
+    for (const size_t length : {9u, 10u, 11u, 20'000u}) {
+        Ends ends;
+        std::string out;
+        ends.send(std::string(length - 2, 'x') + "\r\n");
+        ends.peer.reset();
+        ends.nursery.spawn(collect_lines(*ends.stream, 10, out));
+        ends.run();
+        CHECK(out == (length <= 10 ? std::string(length - 2, 'x') + ";closed" : "long"));
+    }
+}
+
+TEST_CASE("a trickle does not prolong a read") {
+    Ends ends(60);
+    std::string out;
+    ends.nursery.spawn(collect_lines(*ends.stream, 100, out));
+    ends.loop.every(20, [&] { ends.send("x"); });
+    ends.run();
+    CHECK(out == "timeout");
+}
+
+TEST_CASE("wait_input tells input, wake and time apart") {
+    Ends ends;
+    std::string out;
+    ends.send("x");
+    ends.nursery.spawn(wait_thrice(*ends.stream, out));
+    ends.loop.post([&] { ends.stream->wake(); });
+    ends.run();
+    CHECK(out == "iwt");
+}
+
+TEST_CASE("cancel ends a waiting read") {
+    Ends ends;
+    std::string out;
+    ends.nursery.spawn(collect_lines(*ends.stream, 100, out));
+    CHECK(ends.nursery.size() == 1);
+    ends.nursery.cancel();
+    CHECK(ends.nursery.size() == 0);
+    CHECK(out.empty());
+}
+
+TEST_CASE("a proxy carries megabytes both ways through small buffers") {
+    Loop loop;
+    Nursery nursery(loop);
+    auto [a, b] = socket_pair(SOCK_STREAM);
+    auto [c, d] = socket_pair(SOCK_STREAM);
+    for (const auto* fd : {&a, &b, &c, &d}) set_nonblocking(fd->get());
+    Stream left(nursery, std::move(b), 5000), right(nursery, std::move(c), 5000);
+    Stream client(nursery, std::move(a), 5000), server(nursery, std::move(d), 5000);
+    size_t there = 0, back = 0, received = 0;
+    nursery.spawn(copy_one_way(left, right, there));
+    nursery.spawn(copy_one_way(right, left, back));
+    nursery.spawn(echo_all(server));
+    constexpr size_t kBytes = 3u << 20;
+    client.put(std::string(kBytes, 'y'));
+    nursery.spawn([](Stream& s) -> task<> { co_await s.flush(); }(client));
+    nursery.spawn([](Stream& s, size_t& n, Nursery& all) -> task<> {
+        while (n < kBytes) {
+            auto data = co_await s.read_some(1u << 20);
+            n += data.size();
+        }
+        all.loop().stop();
+    }(client, received, nursery));
+    loop.run();
+    CHECK(received == kBytes);
+    CHECK(there == kBytes);
+    CHECK(back == kBytes);
+    nursery.cancel();
+}
+
+TEST_CASE("addresses parse, print and group") {
+    const auto v6 = SocketAddress::parse("2001:db8:1:2:3::4", 25);
+    REQUIRE(v6);
+    CHECK(v6->text() == "[2001:db8:1:2:3::4]:25");
+    CHECK(v6->network() == "2001:db8:1:2::/64");
+    CHECK(v6->literal() == "[IPv6:2001:db8:1:2:3::4]");
+    CHECK(SocketAddress::parse("::ffff:192.0.2.1", 1)->ip() == "192.0.2.1");
+    CHECK(SocketAddress::parse_host_port("127.0.0.1:53", 1)->port() == 53);
+    CHECK(SocketAddress::parse_host_port("[::1]:53", 1)->is_loopback());
+    CHECK(SocketAddress::parse_host_port("::1", 9)->port() == 9);
+    for (const auto* bad : {"", "x", "1.2.3", "1.2.3.4:", "1.2.3.4:x", "[::1", "[::1]x"}) {
+        CHECK_FALSE(SocketAddress::parse_host_port(bad, 1));
+    }
+}
+
+TEST_CASE("a listener accepts and a refused connection says so") {
+    Loop loop;
+    Nursery nursery(loop);
+    UniqueFd bound(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_storage storage{};
+    const auto size = SocketAddress::parse("127.0.0.1", 0)->to_sockaddr(&storage);
+    REQUIRE(::bind(bound.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0);
+    REQUIRE(::listen(bound.get(), 5) == 0);
+    const auto address = SocketAddress::local_of(bound.get());
+    std::string seen;
+    Listener listener(loop, std::move(bound),
+                      [&](UniqueFd, const SocketAddress& peer) { seen += peer.ip(); });
+    nursery.on_empty = [&] { loop.stop(); };
+    nursery.spawn([](Nursery& n, SocketAddress to, Listener& l, std::string& out) -> task<> {
+        auto fd = co_await connect_to(n, to, 1000);
+        co_await sleep_ms(n, 20);
+        fd.reset();
+        l.close();
+        try {
+            auto again = co_await connect_to(n, to, 1000);
+        } catch (const std::system_error&) {
+            out += ",refused";
+        }
+    }(nursery, address, listener, seen));
+    loop.run();
+    CHECK(seen == "127.0.0.1,refused");
+}
