@@ -11,13 +11,16 @@ namespace tambo::limits {
 // ---- SMTP server (RFC 5321 4.5.3.1)
 inline constexpr size_t smtp_line_bytes = 2048;        // command line, CRLF included
 inline constexpr size_t smtp_auth_line_bytes = 12288;  // RFC 4954 4
-inline constexpr size_t smtp_local_part_bytes = 64;    // RFC 5321 4.5.3.1.1
+// RFC 5321 4.5.3.1.1 says 64 and asks for no limit where possible; VERP and SRS need more.
+inline constexpr size_t smtp_local_part_bytes = 256;
 inline constexpr size_t smtp_domain_bytes = 255;       // RFC 5321 4.5.3.1.2
 inline constexpr size_t smtp_path_bytes = 1000;        // with SMTPUTF8 and source routes
 inline constexpr int smtp_errors_soft = 10;            // then one second of delay for each reply
 inline constexpr int smtp_errors_hard = 20;            // then 421
 inline constexpr int smtp_junk_commands = 100;         // NOOP, RSET, VRFY, ... per message
 inline constexpr int smtp_auth_failures = 3;
+inline constexpr size_t sasl_name_bytes = 255;         // RFC 4616 2
+inline constexpr size_t sasl_password_bytes = 1024;
 inline constexpr int64_t smtp_command_timeout_ms = 300'000;
 inline constexpr int64_t smtp_session_max_ms = 1'800'000;
 inline constexpr size_t smtp_data_rate_min_bytes_per_s = 500;
