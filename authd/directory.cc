@@ -44,7 +44,7 @@ CREATE TABLE credential (
 CREATE INDEX credential_account ON credential (account);
 )sql"};
 
-constexpr db::Schema kSchema{0x54414343, kSteps.size(), 1, kSteps}; // "TACC"
+constexpr db::Schema kSchema{0x54414343, 1, kSteps}; // "TACC"
 
 constexpr std::string_view kAccountColumns =
     "SELECT id, local, domain, address, created_ms, disabled, quota_bytes, quota_messages "

@@ -104,10 +104,12 @@ ipc::ReplyText Throttle::count_message(std::string_view login, uint32_t recipien
 
 void Throttle::tidy() {
     const int64_t now = clock_.monotonic_ms();
-    std::erase_if(clients_, [&](auto& entry) {
-        Client& client = entry.second;
+    for (auto& [network, client] : clients_) {
         expire(client.recent_ms, now - kMinuteMs);
         expire(client.failures_ms, now - config_.login_failure_window_ms);
+    }
+    std::erase_if(clients_, [](const auto& entry) {
+        const Client& client = entry.second;
         return client.connections == 0 && client.recent_ms.empty() && client.failures_ms.empty();
     });
     const int64_t today = clock_.now().ms / kDayMs;

@@ -12,14 +12,18 @@ namespace tambo {
 Workers::Workers(Loop& loop, int threads)
     : done_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       watch_(loop, done_fd_.get(),
-             [](void* self, unsigned) { static_cast<Workers*>(self)->finish(); }, this) {
+             [](void* self, unsigned) { static_cast<Workers*>(self)->finish(); }, this),
+      threads_max_(static_cast<size_t>(threads)) {
     check(done_fd_.valid(), "no eventfd");
     watch_.arm_read(0);
+}
+
+void Workers::start_thread() {
     // Signals belong to the loop's thread.
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+    threads_.emplace_back([this] { work(); });
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
@@ -38,6 +42,7 @@ size_t Workers::backlog() {
 }
 
 void Workers::push(Job* job) {
+    if (threads_.size() < threads_max_) start_thread();
     {
         const std::lock_guard guard(mutex_);
         waiting_.push_back(job);

@@ -16,6 +16,7 @@
 
 namespace tambo {
 
+// Threads start with the first jobs, so that a daemon can enter its sandbox while it has one thread.
 // A job cannot be cancelled: its await returns only when the job has run, because the job refers to
 // the awaiting frame. Destroy the pool after the nursery has emptied.
 class Workers {
@@ -69,6 +70,7 @@ class Workers {
 
   private:
     void push(Job* job);
+    void start_thread();
     void work();
     void finish();
 
@@ -79,6 +81,7 @@ class Workers {
     std::deque<Job*> waiting_, done_;
     size_t backlog_ = 0;
     bool stop_ = false;
+    size_t threads_max_;
     std::vector<std::thread> threads_;
 };
 

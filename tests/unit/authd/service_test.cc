@@ -1,0 +1,265 @@
+#include "authd/admin.h"
+#include "authd/peer.h"
+#include "authd/service.h"
+
+#include "common/base/text.h"
+#include "common/sys/clock.h"
+#include "common/sys/fdpass.h"
+
+#include <catch2/catch.hpp>
+
+#include <sys/socket.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+using namespace tambo;
+using namespace tambo::authd;
+
+namespace {
+
+struct TestClock final : Clock {
+    int64_t ms = 1'000'000'000'000;
+    UtcTime now() override { return UtcTime{ms}; }
+    int64_t monotonic_ms() override { return ms; }
+};
+
+conf::AuthdConfig config() {
+    conf::AuthdConfig c;
+    c.hostname = "mail.example.test";
+    c.plus_separator = "+";
+    c.connections_per_address = 3;
+    c.connection_rate_per_minute = 5;
+    c.login_failures_per_address = 4;
+    c.login_failure_window_ms = 600'000;
+    c.login_delay_max_ms = 4'000;
+    c.messages_per_login_per_day = 2;
+    c.recipients_per_login_per_day = 10;
+    return c;
+}
+
+std::string temporary_directory() {
+    char path[] = "/tmp/tambo-authd-XXXXXX";
+    REQUIRE(::mkdtemp(path) != nullptr);
+    return path;
+}
+
+struct Keeper {
+    Id attached;
+    std::string protocol_bytes;
+    task<ipc::AttachAnswer> attach(ipc::AttachSession message) {
+        attached = message.account;
+        protocol_bytes = message.client.valid() ? "fd" : "none";
+        co_return ipc::AttachAnswer{true, ""};
+    }
+    void kick(ipc::KickAccount) {}
+};
+
+struct Suite {
+    std::string dir = temporary_directory();
+    TestClock clock;
+    Loop loop;
+    std::optional<Directory> directory{std::in_place, dir + "/accounts.db", clock};
+    std::optional<Workers> workers{std::in_place, loop, 1};
+    Nursery nursery{loop};
+    std::optional<Service> service{std::in_place, nursery, *directory, *workers, clock, config()};
+    ipc::Channel client{nursery, "authd"}, server{nursery, "imapd.0"};
+    ipc::Channel keeper_end{nursery, "authd"};
+    Keeper keeper;
+    std::optional<Peer> peer;
+
+    Suite() {
+        peer.emplace(*service, server);
+        auto [a, b] = socket_pair(SOCK_SEQPACKET);
+        client.attach(std::move(a));
+        server.attach(std::move(b));
+        auto [c, d] = socket_pair(SOCK_SEQPACKET);
+        keeper_end.on<ipc::AttachSession>(keeper, &Keeper::attach);
+        keeper_end.on<ipc::KickAccount>(keeper, &Keeper::kick);
+        service->keeper().attach(std::move(c));
+        keeper_end.attach(std::move(d));
+        directory->add_domain("example.test");
+        add("alice", 1);
+        add("bob", 2);
+    }
+    ~Suite() {
+        nursery.cancel();
+        peer.reset();
+        service.reset();
+        workers.reset();
+        directory.reset();
+        std::filesystem::remove_all(dir);
+    }
+    void add(const std::string& local, uint64_t id) {
+        Account account;
+        account.id = Id{0, id};
+        account.local = local;
+        account.domain = "example.test";
+        account.address = local + "@example.test";
+        Credential credential;
+        credential.kind = kArgon2id;
+        credential.verifier = hash_password(local + "-secret");
+        credential.scope = "*";
+        REQUIRE(directory->add_account(account, credential));
+    }
+};
+
+task<> log_in(Suite& s, std::string message, ipc::SaslAnswer& out) {
+    auto [mine, theirs] = socket_pair(SOCK_STREAM);
+    ipc::SaslStart start;
+    start.service = ipc::Service::imap;
+    start.mechanism = "PLAIN";
+    start.has_initial = true;
+    start.initial = std::move(message);
+    start.client_ip = "192.0.2.9";
+    start.session = std::move(theirs);
+    out = co_await s.client.call(std::move(start));
+    s.loop.stop();
+}
+
+ipc::SaslAnswer log_in(Suite& s, const std::string& user, const std::string& password) {
+    ipc::SaslAnswer answer;
+    s.nursery.spawn(log_in(s, std::string(1, '\0') + user + std::string(1, '\0') + password,
+                           answer));
+    s.loop.run();
+    return answer;
+}
+
+} // namespace
+
+TEST_CASE("the right password attaches the session to its own account") {
+    Suite s;
+    const auto answer = log_in(s, "alice@example.test", "alice-secret");
+    CHECK(answer.state == ipc::SaslState::accepted);
+    CHECK(answer.login == "alice@example.test");
+    CHECK(s.keeper.attached == Id{0, 1});
+    CHECK(s.keeper.protocol_bytes == "fd");
+    CHECK(s.service->tokens().open(answer.token)->account == Id{0, 1});
+    std::string forged = answer.token;
+    forged.back() = static_cast<char>(forged.back() ^ 1);
+    CHECK_FALSE(s.service->tokens().open(forged));
+    s.clock.ms += 3 * 3'600'000;
+    CHECK_FALSE(s.service->tokens().open(answer.token));
+}
+
+TEST_CASE("wrong, unknown, disabled and hostile names are refused alike") {
+    Suite s;
+    s.directory->set_account_disabled(Id{0, 2}, true);
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"alice@example.test", "bob-secret"},
+        {"nobody@example.test", "x"},
+        {"bob@example.test", "bob-secret"},
+        {"x' OR '1'='1", "x"},
+        {"%{env:PATH}", "x"},
+    };
+    for (const auto& [user, password] : cases) {
+        s.service->throttle().succeeded("192.0.2.9");
+        conf::AuthdConfig quick = config();
+        quick.login_delay_max_ms = 0;
+        s.service->configure(quick);
+        const auto answer = log_in(s, user, password);
+        CHECK(answer.state == ipc::SaslState::refused);
+        CHECK(answer.token.empty());
+    }
+    CHECK(s.keeper.attached.is_nil());
+}
+
+TEST_CASE("acting as somebody else is refused") {
+    Suite s;
+    conf::AuthdConfig quick = config();
+    quick.login_delay_max_ms = 0;
+    s.service->configure(quick);
+    ipc::SaslAnswer answer;
+    s.nursery.spawn(
+        log_in(s, std::string("bob@example.test\0alice@example.test\0alice-secret", 49), answer));
+    s.loop.run();
+    CHECK(answer.state == ipc::SaslState::refused);
+}
+
+TEST_CASE("a login sends as its own addresses only") {
+    Suite s;
+    s.directory->add_alias(Alias{"sales", "example.test", "alice@example.test"});
+    Login login;
+    login.account = Id{0, 1};
+    login.address = "alice@example.test";
+    const std::string token = s.service->tokens().issue(login);
+    for (const auto* own : {"alice@example.test", "alice+x@example.test", "sales@example.test", ""}) {
+        CHECK(s.service->check_sender(token, own).code == 0);
+    }
+    // Alice is the postmaster here: the host's names are hers to answer for, not bob's.
+    CHECK(s.service->check_sender(token, "root@mail.example.test").code == 0);
+    login.account = Id{0, 2};
+    const std::string bob = s.service->tokens().issue(login);
+    for (const auto* foreign : {"alice@example.test", "x@remote.test", "root@mail.example.test"}) {
+        CHECK(s.service->check_sender(bob, foreign).code == 553);
+    }
+    CHECK(s.service->check_sender("", "alice@example.test").code == 530);
+}
+
+TEST_CASE("the mx class relays for nobody, whatever the token") {
+    Suite s;
+    Login login;
+    login.account = Id{0, 1};
+    ipc::Resolve question;
+    question.token = s.service->tokens().issue(login);
+    question.recipients = {"x@remote.test", "bob@example.test", "nobody@example.test"};
+    const auto resolution = s.service->resolve(question);
+    REQUIRE(resolution.recipients.size() == 3);
+    CHECK(resolution.recipients[0].refusal.enhanced == "5.7.1");
+    CHECK(resolution.recipients[1].targets.size() == 1);
+    CHECK(resolution.recipients[2].refusal.enhanced == "5.1.1");
+}
+
+TEST_CASE("a login's messages of a day are counted once for each message") {
+    Suite s;
+    Login login;
+    login.account = Id{0, 1};
+    login.address = "alice@example.test";
+    ipc::Resolve question;
+    question.service = ipc::Service::submission;
+    question.token = s.service->tokens().issue(login);
+    question.reverse_path = "alice@example.test";
+    question.recipients = {"x@remote.test"};
+    question.recipients_total = 1;
+    CHECK(s.service->resolve(question).refusal.code == 0);
+    question.first = false;
+    CHECK(s.service->resolve(question).refusal.code == 0);
+    question.first = true;
+    CHECK(s.service->resolve(question).refusal.code == 0);
+    CHECK(s.service->resolve(question).refusal.code == 450);
+    s.clock.ms += 3'600'000; // tokens live two hours
+    CHECK(s.service->resolve(question).refusal.code == 450);
+}
+
+TEST_CASE("a full account is refused at RCPT") {
+    Suite s;
+    ipc::CheckRecipient question;
+    question.address = "alice@example.test";
+    CHECK(s.service->check_recipient(question).code == 0);
+    s.service->set_full(Id{0, 1}, true);
+    CHECK(s.service->check_recipient(question).enhanced == "4.2.2");
+    s.service->set_full(Id{0, 1}, false);
+    CHECK(s.service->check_recipient(question).code == 0);
+}
+
+TEST_CASE("limits per address never touch loopback unless told to") {
+    TestClock clock;
+    Throttle throttle(config(), clock);
+    for (int i = 0; i < 100; ++i) CHECK(throttle.open(ipc::Service::mx, "127.0.0.1").allowed);
+    for (int i = 0; i < 3; ++i) CHECK(throttle.open(ipc::Service::mx, "2001:db8::1").allowed);
+    CHECK_FALSE(throttle.open(ipc::Service::mx, "2001:db8::2").allowed);
+    throttle.close(ipc::Service::mx, "2001:db8::1");
+    CHECK(throttle.open(ipc::Service::mx, "2001:db8::3").allowed);
+    throttle.close(ipc::Service::mx, "2001:db8::3");
+    CHECK(throttle.open(ipc::Service::mx, "2001:db8::3").allowed);
+    throttle.close(ipc::Service::mx, "2001:db8::3");
+    CHECK_FALSE(throttle.open(ipc::Service::mx, "2001:db8::3").allowed); // rate
+    CHECK(throttle.failed("192.0.2.1") == 1000);
+    CHECK(throttle.failed("192.0.2.1") == 2000);
+    CHECK(throttle.failed("192.0.2.1") == 4000);
+    CHECK(throttle.may_authenticate("192.0.2.1"));
+    CHECK(throttle.failed("192.0.2.1") == 4000);
+    CHECK_FALSE(throttle.may_authenticate("192.0.2.1"));
+    clock.ms += 600'001;
+    CHECK(throttle.may_authenticate("192.0.2.1"));
+}
