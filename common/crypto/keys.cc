@@ -4,12 +4,12 @@
 #include "common/crypto/digest.h"
 #include "common/crypto/key_type.h"
 #include "common/crypto/openssl.h"
+#include "common/sys/file.h"
 
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
-#include <cerrno>
-#include <cstring>
+#include <system_error>
 
 namespace tambo {
 
@@ -70,21 +70,14 @@ Result<PrivateKey> PrivateKey::parse_pem(std::string_view pem) {
 }
 
 Result<PrivateKey> PrivateKey::read_pem(int fd) {
-    std::string pem(kFileBytesMax + 1, '\0');
-    size_t length = 0;
-    ssize_t got = 0;
-    do {
-        got = ::pread(fd, pem.data() + length, pem.size() - length, static_cast<off_t>(length));
-        if (got > 0) length += static_cast<size_t>(got);
-    } while ((got > 0 && length < pem.size()) || (got < 0 && errno == EINTR));
-    if (got < 0) {
-        const int error = errno;
+    try {
+        auto pem = read_whole(fd, kFileBytesMax, "private key");
+        auto key = parse_pem(pem);
         wipe(pem);
-        return Err{cat("cannot read the private key: ", std::string_view(std::strerror(error)))};
+        return key;
+    } catch (const std::system_error& e) {
+        return Err{std::string(e.what())};
     }
-    auto key = parse_pem(std::string_view(pem).substr(0, length));
-    wipe(pem);
-    return key;
 }
 
 PrivateKey PrivateKey::generate(KeyType type) {
