@@ -12,6 +12,7 @@ enum class TlsDemand : uint8_t {
     opportunistic, // used where offered, any certificate
     encrypt,       // demanded, any certificate
     verify,        // demanded, with a certificate that fits the name
+    last_ = verify
 };
 
 struct RelayRoute {

@@ -5,6 +5,7 @@
 #include "common/base/unique_fd.h"
 #include "common/ipc/codec.h"
 #include "common/ipc/messages/control.h"
+#include "common/sys/sandbox.h"
 
 #include <cstdint>
 #include <map>
@@ -14,12 +15,7 @@
 
 namespace tambo::ipc {
 
-// Whom to become in the sandbox; change_user false: stay who we are (unprivileged suite).
-struct Identity {
-    bool change_user = false;
-    uint32_t uid = 0, gid = 0;
-    std::vector<uint32_t> groups;
-};
+using Identity = sandbox::Identity;
 
 class Boot {
   public:
