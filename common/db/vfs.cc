@@ -1,0 +1,35 @@
+#include "common/db/vfs.h"
+
+#include "common/base/check.h"
+
+#include <sqlite3.h>
+#include <sys/random.h>
+
+namespace tambo::db {
+
+namespace {
+
+int fill_random(sqlite3_vfs*, int bytes, char* out) {
+    const ssize_t got = ::getrandom(out, static_cast<size_t>(bytes), 0);
+    return got < 0 ? 0 : static_cast<int>(got);
+}
+
+} // namespace
+
+const char* vfs_name() {
+    static sqlite3_vfs vfs;
+    if (vfs.zName) return vfs.zName;
+    // Memory statistics take a lock at each allocation; nobody reads them.
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    check(sqlite3_initialize() == SQLITE_OK, "SQLite does not start");
+    const sqlite3_vfs* standard = sqlite3_vfs_find(nullptr);
+    check(standard != nullptr, "SQLite without a file layer");
+    vfs = *standard;
+    vfs.pNext = nullptr;
+    vfs.xRandomness = fill_random;
+    vfs.zName = "tambo";
+    check(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK, "SQLite refuses the file layer");
+    return vfs.zName;
+}
+
+} // namespace tambo::db
