@@ -1,0 +1,30 @@
+// A directory of a test's own, removed when it goes.
+#pragma once
+
+#include "common/sys/file.h"
+
+#include <fcntl.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+namespace tambo::test {
+
+struct Scratch {
+    std::string path;
+
+    Scratch() {
+        const char* base = std::getenv("TMPDIR");
+        path = std::string(base ? base : "/tmp") + "/tambo-test.XXXXXX";
+        if (!::mkdtemp(path.data())) std::abort();
+    }
+    ~Scratch() { std::filesystem::remove_all(path); }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+
+    UniqueFd open() const { return open_or_throw(path, O_RDONLY | O_DIRECTORY); }
+    std::string operator/(const std::string& name) const { return path + "/" + name; }
+};
+
+} // namespace tambo::test
