@@ -19,6 +19,10 @@ if(TAMBO_SANITIZE)
   endif()
   target_compile_options(tambo_flags INTERFACE -fsanitize=address,undefined
     -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    # clang 14 cannot assemble coroutines with it and fuzzer-no-link.
+    target_compile_options(tambo_flags INTERFACE -fno-sanitize=function)
+  endif()
   target_link_options(tambo_flags INTERFACE -fsanitize=address,undefined)
   target_compile_definitions(tambo_flags INTERFACE TAMBO_SANITIZED=1)
 elseif(TAMBO_TSAN)
