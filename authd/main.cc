@@ -13,23 +13,19 @@
 
 using namespace tambo;
 
-namespace {
 constexpr size_t kFileMax = 4u << 20;
-constexpr int kHashThreads = 2;
-} // namespace
 
 int main() {
     auto boot = ipc::Boot::from_master("authd");
-    auto config = boot.config<conf::AuthdConfig>();
     const UniqueFd accounts = boot.take_file("accounts");
     if (::fchdir(accounts.get()) != 0) boot.fail("cannot enter the accounts directory");
 
     SystemClock clock;
     Loop loop;
     authd::Directory directory("accounts.db", clock);
-    Workers workers(loop, kHashThreads);
+    Workers workers(loop, 2);
     Nursery nursery(loop);
-    authd::Service service(nursery, directory, workers, clock, std::move(config));
+    authd::Service service(nursery, directory, workers, clock, boot.config<conf::AuthdConfig>());
     ipc::Control control(loop, nursery, boot);
     control.bind("keeper", service.keeper());
     authd::Peer keeper_peer(service, service.keeper());
@@ -55,8 +51,10 @@ int main() {
     };
     loop.every(60'000, [&] { service.throttle().tidy(); });
 
-    control.report_ready(sandbox::enter(sandbox::authd(), boot.identity()));
+    sandbox::Entry entry;
+    entry.identity = boot.identity();
+    entry.paths = {{accounts.get(), sandbox::read_write}};
+    control.report_ready(sandbox::enter(sandbox::profiles::authd, entry).missing());
     loop.run();
     nursery.cancel();
-    return 0;
 }
