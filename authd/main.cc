@@ -53,7 +53,7 @@ int main() {
 
     sandbox::Entry entry;
     entry.identity = boot.identity();
-    entry.paths = {{accounts.get(), sandbox::read_write}};
+    entry.paths = {{accounts.get(), sandbox::Access::read_write}};
     control.report_ready(sandbox::enter(sandbox::profiles::authd, entry).missing());
     loop.run();
     nursery.cancel();
