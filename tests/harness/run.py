@@ -1,0 +1,148 @@
+"""Runs all tests: ./dev test [--full] [REGEX]. Prints progress, then one closing line.
+
+Groups in order: tidy, unit, sandbox, fuzz (replay of the corpus), system, interop, crash. A test
+file of system, interop or crash is a unittest module; files run two at a time.
+"""
+import argparse
+import concurrent.futures
+import glob
+import os
+import re
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Totals:
+    passed = failed = skipped = 0
+    failures = []
+    reasons = {}
+
+
+def progress(text):
+    print(text, flush=True)
+
+
+def count(name, passed, failed, skipped, seconds, output=""):
+    Totals.passed += passed
+    Totals.failed += failed
+    Totals.skipped += skipped
+    verdict = "ok" if failed == 0 else "FAILED"
+    extra = ", %d not run" % skipped if skipped else ""
+    progress("%-34s %-6s %4d passed%s  %5.1f s" % (name, verdict, passed, extra, seconds))
+    if failed:
+        Totals.failures.append(name)
+        progress(output[-6000:])
+    for reason in re.findall(r"not run: [^'\"\n]*", output):
+        Totals.reasons[reason.strip()] = Totals.reasons.get(reason.strip(), 0) + 1
+
+
+def run(command, timeout, env=None):
+    start = time.monotonic()
+    try:
+        result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, errors="replace",
+                                timeout=timeout, env={**os.environ, **(env or {})})
+        return result.returncode, result.stdout, time.monotonic() - start
+    except subprocess.TimeoutExpired as expired:
+        output = expired.stdout or b""
+        if isinstance(output, bytes):
+            output = output.decode(errors="replace")
+        return 124, output + "\ntimed out", time.monotonic() - start
+
+
+def run_plain(name, command, timeout=600):
+    status, output, seconds = run(command, timeout)
+    count(name, int(status == 0), int(status != 0), 0, seconds, output)
+
+
+def run_catch(name, program, timeout=600):
+    status, output, seconds = run([program], timeout)
+    good = re.search(r"All tests passed \(.* in (\d+) test case", output)
+    bad = re.search(r"test cases: +(\d+) \| +(\d+) passed(?: \| +(\d+) failed)?", output)
+    if status == 0 and good:
+        count(name, int(good.group(1)), 0, 0, seconds)
+    elif bad:
+        count(name, int(bad.group(2)), max(1, int(bad.group(3) or 0)), 0, seconds, output)
+    else:
+        count(name, 0, 1, 0, seconds, output)
+
+
+def run_python(name, path, timeout, env):
+    status, output, seconds = run([sys.executable, path], timeout, env)
+    ran = re.search(r"^Ran (\d+) test", output, re.M)
+    total = int(ran.group(1)) if ran else 0
+    numbers = dict(re.findall(r"(failures|errors|skipped)=(\d+)", output))
+    failed = int(numbers.get("failures", 0)) + int(numbers.get("errors", 0))
+    skipped = int(numbers.get("skipped", 0))
+    if status != 0 and failed == 0:
+        failed = 1
+    count(name, max(0, total - failed - skipped), failed, skipped, seconds, output)
+
+
+def replay_fuzz(pattern):
+    """Each target over its committed corpus, built with libFuzzer only for that."""
+    targets = [os.path.splitext(os.path.basename(p))[0]
+               for p in sorted(glob.glob(os.path.join(ROOT, "tests/fuzz/*.cc")))]
+    targets = [t for t in targets if re.search(pattern, "fuzz." + t)]
+    if not targets:
+        return
+    status, output, seconds = run(["cmake", "--preset", "fuzz"], 300)
+    if status == 0:
+        status, output, seconds = run(
+            ["ninja", "-C", "build/fuzz", *("fuzz_" + t for t in targets)], 2400)
+    if status != 0:
+        count("fuzz.build", 0, 1, 0, seconds, output)
+        return
+    for target in targets:
+        corpus = os.path.join(ROOT, "tests/fuzz/corpus", target)
+        command = ["build/fuzz/bin/fuzz_" + target, "-timeout=10"]
+        command += [corpus, "-runs=0"] if os.path.isdir(corpus) else ["-runs=1000"]
+        run_plain("fuzz." + target, command, 300)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev test")
+    parser.add_argument("--full", action="store_true", help="also the long campaigns")
+    parser.add_argument("regex", nargs="?", default="")
+    args = parser.parse_args()
+    start = time.monotonic()
+    wanted = lambda name: re.search(args.regex, name) is not None
+    env = {"TAMBO_FULL": "1"} if args.full else {}
+
+    if wanted("tidy"):
+        run_plain("tidy", [sys.executable, "tests/tidy/tidy.py"])
+    for preset, prefix in (("dev", "unit."), ("release", "sandbox.")):
+        pattern = "unit_*" if preset == "dev" else "sandbox_*"
+        for program in sorted(glob.glob(os.path.join(ROOT, "build", preset, "bin", pattern))):
+            name = prefix + os.path.basename(program).split("_", 1)[1]
+            if wanted(name):
+                run_catch(name, program)
+    replay_fuzz(args.regex)
+    for group in ("system", "interop", "crash"):
+        files = [p for p in sorted(glob.glob(os.path.join(ROOT, "tests", group, "*_test.py")))
+                 if wanted(group + "." + os.path.basename(p)[:-8])]
+        timeout = 7200 if args.full else 1200
+        workers = 1 if group == "crash" else 2
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            for path in files:
+                name = group + "." + os.path.basename(path)[:-8]
+                pool.submit(run_python, name, path, timeout, env)
+
+    minutes = (time.monotonic() - start) / 60
+    progress("")
+    for reason, number in sorted(Totals.reasons.items()):
+        progress("%s (%d)" % (reason, number))
+    if Totals.failures:
+        progress("failed: " + ", ".join(Totals.failures))
+    progress("verdict: %s in %.1f minutes" % ("FAILED" if Totals.failed else "all good", minutes))
+    closing = "%d passed, %d failed" % (Totals.passed, Totals.failed)
+    if Totals.skipped:
+        closing += ", %d skipped" % Totals.skipped
+    progress(closing)
+    return 1 if Totals.failed or Totals.passed == 0 else 0
+
+
+sys.exit(main())
