@@ -1,0 +1,73 @@
+#include "cli/password.h"
+
+#include "cli/context.h"
+#include "common/base/text.h"
+#include "common/sys/clock.h"
+
+#include <sysexits.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <iostream>
+
+namespace tambo::cli {
+
+namespace {
+
+std::string read_hidden(const char* prompt) {
+    std::fputs(prompt, stderr);
+    termios before{};
+    ::tcgetattr(STDIN_FILENO, &before);
+    termios hidden = before;
+    hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    std::string line;
+    std::getline(std::cin, line);
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    std::fputc('\n', stderr);
+    return line;
+}
+
+// Syllables that are hard to mishear; 16 onsets, 5 vowels, 12 ends: about 9.9 bits each.
+constexpr std::string_view kOnsets = "bdfghjklmnprstvz";
+constexpr std::string_view kVowels = "aeiou";
+constexpr std::array<std::string_view, 12> kEnds{"", "b", "d", "f",  "k",  "l",
+                                                 "m", "n", "r", "sk", "st", "x"};
+
+} // namespace
+
+std::string generate_password() {
+    SystemRandom random;
+    std::string text;
+    for (int word = 0; word < 4; ++word) {
+        for (int syllable = 0; syllable < 2; ++syllable) {
+            text.push_back(kOnsets[random.below(kOnsets.size())]);
+            text.push_back(kVowels[random.below(kVowels.size())]);
+            text.append(kEnds[random.below(kEnds.size())]);
+        }
+        text.push_back('-');
+    }
+    return text + cat(10 + random.below(90));
+}
+
+Password obtain_password(const PasswordSource& source) {
+    if (source.generate) return {generate_password(), true};
+    if (source.from_stdin) {
+        std::string line;
+        std::getline(std::cin, line);
+        if (!line.empty() && line.back() == '\r') line.pop_back();
+        return {line, false};
+    }
+    if (!::isatty(STDIN_FILENO) || !::isatty(STDERR_FILENO)) {
+        throw Failure{EX_USAGE, "no terminal to ask for the password; use --stdin or --generate"};
+    }
+    const std::string first = read_hidden("Password: ");
+    if (first != read_hidden("Once more: ")) {
+        throw Failure{EX_DATAERR, "the two passwords differ"};
+    }
+    return {first, false};
+}
+
+} // namespace tambo::cli

@@ -1,0 +1,25 @@
+// Where a password comes from: a prompt (twice), standard input, or made up. Never an argument.
+#pragma once
+
+#include <string>
+
+namespace tambo::cli {
+
+struct PasswordSource {
+    bool from_stdin = false; // --stdin: the first line
+    bool generate = false;   // --generate
+};
+
+struct Password {
+    std::string text;
+    bool generated = false; // to be shown once
+};
+
+// Throws Failure: EX_USAGE without a source on a non-terminal, EX_DATAERR when the two entries
+// differ.
+Password obtain_password(const PasswordSource& source);
+
+// Five words and digits from getrandom: about 80 bits, easy to read out.
+std::string generate_password();
+
+} // namespace tambo::cli
