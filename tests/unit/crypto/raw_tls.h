@@ -43,9 +43,7 @@ struct RawClient : RawTls {
     }
     // Any bytes without NUL, at most 255.
     void set_sni(std::string name) {
-        REQUIRE(SSL_ctrl(ssl.get(),
-                         SSL_CTRL_SET_TLSEXT_HOSTNAME,
-                         TLSEXT_NAMETYPE_host_name,
+        REQUIRE(SSL_ctrl(ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
                          name.data()) == 1);
     }
     // DER of the peer's certificate, hashed as in TlsInfo and Certificate.

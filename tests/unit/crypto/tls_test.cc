@@ -126,8 +126,8 @@ TEST_CASE("tls: our client talks to a server of TLS 1.2") {
         RawServer server(*key, issue(*key, {"mail.example.test"}));
         server.only_version(TLS1_2_VERSION);
         server.attach(sockets.left.get());
-        auto client = TlsSession::client(
-            client_context(), sockets.right.get(), {"mail.example.test", {"mail.example.test"}});
+        auto client = TlsSession::client(client_context(), sockets.right.get(),
+                                         {"mail.example.test", {"mail.example.test"}});
         const auto outcome = handshake(client, server);
         REQUIRE(outcome.ours == TlsStatus::done);
         CHECK(client.info().version == "TLSv1.2");
@@ -220,13 +220,19 @@ TEST_CASE("tls: verification, each way to fail, and the report of an opportunist
         {"expired", with_time(kStart, 1), right, "certificate has expired"},
         {"not yet valid", with_time(UtcTime{4'000'000'000'000}, 1), right,
          "certificate is not yet valid"},
-        {"another name", issue(ec_key(), {"mail.example.test"}), {"mx.example.test"},
+        {"another name",
+         issue(ec_key(), {"mail.example.test"}),
+         {"mx.example.test"},
          "hostname mismatch"},
         {"a name under it", issue(ec_key(), {"example.test"}), right, "hostname mismatch"},
         {"two labels under a wildcard", issue(ec_key(), {"*.test"}), right, "hostname mismatch"},
-        {"another address", issue(ec_key(), {}, {"192.0.2.1"}), {"192.0.2.2"},
+        {"another address",
+         issue(ec_key(), {}, {"192.0.2.1"}),
+         {"192.0.2.2"},
          "IP address mismatch"},
-        {"an address as a name", issue(ec_key(), {"mail.example.test"}), {"192.0.2.1"},
+        {"an address as a name",
+         issue(ec_key(), {"mail.example.test"}),
+         {"192.0.2.1"},
          "IP address mismatch"},
     };
     for (const auto& c : cases) {
@@ -238,7 +244,8 @@ TEST_CASE("tls: verification, each way to fail, and the report of an opportunist
 
         TlsPair strict(context, client_context(), peer);
         CHECK(strict.handshake().client == TlsStatus::failed);
-        CHECK(strict.client.error() == cat("certificate verify failed: ", std::string_view(c.reason)));
+        CHECK(strict.client.error() ==
+              cat("certificate verify failed: ", std::string_view(c.reason)));
         CHECK(strict.server.handshake() != TlsStatus::done);
         CHECK(strict.client.handshake() == TlsStatus::failed); // and stays so
 
@@ -272,14 +279,16 @@ TEST_CASE("tls: verification, the ways to succeed") {
 
 TEST_CASE("tls: without a name nothing is verified, and a common name is no name") {
     const auto context = server_context(server_config(ec_key()));
-    for (const std::vector<std::string>& names :
-         {std::vector<std::string>{}, {""}, {"127.0.0.1", "mail.example.test"},
-          {std::string("mail.example.test\0.evil", 23)}, {"*.example.test"}}) {
+    for (const std::vector<std::string>& names : {std::vector<std::string>{},
+                                                  {""},
+                                                  {"127.0.0.1", "mail.example.test"},
+                                                  {std::string("mail.example.test\0.evil", 23)},
+                                                  {"*.example.test"}}) {
         TlsPair strict(context, client_context(), {"mail.example.test", names});
         CHECK(strict.handshake().client == TlsStatus::failed);
         CHECK(strict.client.error() == "no name to verify the certificate with");
-        TlsPair lenient(
-            context, client_context(TlsVerify::opportunistic), {"mail.example.test", names});
+        TlsPair lenient(context, client_context(TlsVerify::opportunistic),
+                        {"mail.example.test", names});
         lenient.require_handshake();
         CHECK_FALSE(lenient.client.info().peer_verified);
         CHECK_FALSE(lenient.client.info().verify_error.empty());
