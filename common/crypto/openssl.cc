@@ -43,7 +43,7 @@ void start() {
 std::string take_error(std::string_view otherwise) {
     const char* data = nullptr;
     int flags = 0;
-    const unsigned long code = ERR_peek_last_error_data(&data, &flags);
+    const unsigned long code = ERR_peek_error_data(&data, &flags);
     std::string text;
     if (code != 0) {
         const char* reason = ERR_reason_error_string(code);

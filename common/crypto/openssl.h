@@ -36,8 +36,9 @@ using SslContext = Owner<SSL_CTX, SSL_CTX_free>;
 // whatever in this folder may be a process's first use.
 void start();
 
-// The text of the newest entry of the thread's error queue ("reason: data"), which is emptied:
-// printable, at most 200 bytes; otherwise if the queue was empty.
+// The text of the oldest entry of the thread's error queue ("reason: data"), which is emptied: the
+// cause, where later entries say which functions noticed. Printable, at most 200 bytes; otherwise
+// if the queue was empty.
 std::string take_error(std::string_view otherwise);
 
 // A read-only BIO over text, which must outlive it.

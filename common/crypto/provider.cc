@@ -42,7 +42,9 @@ bool load() {
     return loaded != nullptr;
 }
 
-void unload() { OSSL_PROVIDER_unload(loaded); }
+void unload() {
+    OSSL_PROVIDER_unload(loaded);
+}
 
 openssl::Pkey make_key(EVP_PKEY* public_key, std::shared_ptr<KeySigner> signer, uint32_t key_id) {
     check(signer != nullptr, "a key has a signer");

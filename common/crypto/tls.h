@@ -107,7 +107,7 @@ class TlsSession {
     // done: got > 0 bytes are at data. want_read may come although the socket is readable (a record
     // without data); waiting for readability is always right unless pending().
     TlsStatus read(char* data, size_t capacity, size_t& got);
-    // done: sent > 0 bytes of data are taken (at most 16 KiB at a time); with empty data 0. After
+    // done: sent > 0 bytes of data are taken, perhaps not all of it; with empty data 0. After
     // want_read or want_write call again with data that begins with the same bytes and is no
     // shorter; it may lie elsewhere.
     TlsStatus write(std::string_view data, size_t& sent);

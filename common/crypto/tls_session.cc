@@ -223,8 +223,10 @@ std::string alpn_of(const SSL* ssl) {
     return {reinterpret_cast<const char*>(name), length};
 }
 
+// The names of RFC 8446 4.2.7.
 std::string group_of(SSL* ssl) {
     const int nid = static_cast<int>(SSL_get_negotiated_group(ssl));
+    if (nid == NID_X9_62_prime256v1) return "secp256r1";
     const char* name = nid > 0 ? OBJ_nid2sn(nid) : nullptr;
     return name != nullptr ? to_lower(name) : std::string();
 }

@@ -27,9 +27,8 @@ constexpr int64_t kDay = 86'400'000;
 } // namespace
 
 TEST_CASE("certificates: what is read of them") {
-    const auto c = leaf_of(issue(ec_key(),
-                                 {"Mail.Example.TEST", "*.example.test"},
-                                 {"192.0.2.1", "2001:db8::1"}));
+    const auto c = leaf_of(
+        issue(ec_key(), {"Mail.Example.TEST", "*.example.test"}, {"192.0.2.1", "2001:db8::1"}));
     CHECK(c.subject == "CN=Mail.Example.TEST");
     CHECK(c.issuer == "CN=Test CA");
     CHECK(c.dns_names == std::vector<std::string>{"mail.example.test", "*.example.test"});
@@ -84,7 +83,8 @@ TEST_CASE("certificates: unreadable files are explained") {
     flipped[flipped.size() / 2] = '=';
     CHECK_FALSE(parse_certificate_chain(flipped).ok());
     std::string many;
-    for (int i = 0; i < 11; ++i) many += issue(ec_key(), {cat("h", i, ".test")});
+    for (int i = 0; i < 11; ++i)
+        many += issue(ec_key(), {cat("h", i, ".test")});
     CHECK(refusal(many) == "more than 10 certificates");
     CHECK(parse_certificate_bundle(many).ok());
 }

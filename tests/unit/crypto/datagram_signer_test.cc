@@ -67,9 +67,8 @@ using Answers = std::vector<std::string>;
 
 TEST_CASE("signer: question and answer, over several signatures") {
     DatagramSigner signer(text_codec());
-    Peer peer(signer, 3, [](uint64_t id, std::string_view tbs) {
-        return Answers{cat(id, " signed:", tbs)};
-    });
+    Peer peer(signer, 3,
+              [](uint64_t id, std::string_view tbs) { return Answers{cat(id, " signed:", tbs)}; });
     for (const auto* text : {"one", "two", "three"}) {
         const auto signature = signer.sign(request(text));
         REQUIRE(signature.ok());
@@ -79,7 +78,8 @@ TEST_CASE("signer: question and answer, over several signatures") {
 
 TEST_CASE("signer: a refusal is passed on") {
     DatagramSigner signer(text_codec());
-    Peer peer(signer, 1, [](uint64_t id, std::string_view) { return Answers{cat(id, " no: never")}; });
+    Peer peer(signer, 1,
+              [](uint64_t id, std::string_view) { return Answers{cat(id, " no: never")}; });
     const auto signature = signer.sign(request("x"));
     REQUIRE_FALSE(signature.ok());
     CHECK(signature.error() == "never");

@@ -31,8 +31,7 @@ TEST_CASE("HMAC: RFC 4231 and RFC 2202 test cases") {
           "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
     CHECK(to_hex(hmac(DigestKind::sha256, "Jefe", "what do ya want for nothing?")) ==
           "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-    CHECK(to_hex(hmac(DigestKind::sha256,
-                      std::string(131, '\xaa'),
+    CHECK(to_hex(hmac(DigestKind::sha256, std::string(131, '\xaa'),
                       "Test Using Larger Than Block-Size Key - Hash Key First")) ==
           "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
     CHECK(to_hex(hmac(DigestKind::sha1, "Jefe", "what do ya want for nothing?")) ==
@@ -62,5 +61,6 @@ TEST_CASE("wipe overwrites before it empties") {
     wipe(secret);
     CHECK(secret.empty());
     REQUIRE(secret.data() == data); // the same memory, still within its capacity
-    for (size_t i = 0; i < 64; ++i) CHECK(data[i] == '\0');
+    for (size_t i = 0; i < 64; ++i)
+        CHECK(data[i] == '\0');
 }

@@ -16,22 +16,22 @@ namespace {
 std::string traditional_pem(EVP_PKEY* key, const EVP_CIPHER* cipher = nullptr) {
     openssl::Bio bio(BIO_new(BIO_s_mem()));
     unsigned char passphrase[] = "secret";
-    REQUIRE(PEM_write_bio_PrivateKey_traditional(
-                bio.get(), key, cipher, passphrase, 6, nullptr, nullptr) == 1);
+    REQUIRE(PEM_write_bio_PrivateKey_traditional(bio.get(), key, cipher, passphrase, 6, nullptr,
+                                                 nullptr) == 1);
     return openssl::bio_bytes(bio.get());
 }
 
 std::string encrypted_pkcs8(EVP_PKEY* key) {
     openssl::Bio bio(BIO_new(BIO_s_mem()));
-    REQUIRE(PEM_write_bio_PKCS8PrivateKey(
-                bio.get(), key, EVP_aes_128_cbc(), "secret", 6, nullptr, nullptr) == 1);
+    REQUIRE(PEM_write_bio_PKCS8PrivateKey(bio.get(), key, EVP_aes_128_cbc(), "secret", 6, nullptr,
+                                          nullptr) == 1);
     return openssl::bio_bytes(bio.get());
 }
 
 std::string pkcs8(EVP_PKEY* key) {
     openssl::Bio bio(BIO_new(BIO_s_mem()));
-    REQUIRE(PEM_write_bio_PKCS8PrivateKey(
-                bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1);
+    REQUIRE(PEM_write_bio_PKCS8PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) ==
+            1);
     return openssl::bio_bytes(bio.get());
 }
 
@@ -48,7 +48,10 @@ std::string refusal(const std::string& pem) {
     return key.error();
 }
 
-bool verifies(const PrivateKey& key, const EVP_MD* hash, bool pss, std::string_view tbs,
+bool verifies(const PrivateKey& key,
+              const EVP_MD* hash,
+              bool pss,
+              std::string_view tbs,
               std::string_view signature) {
     openssl::DigestContext context(EVP_MD_CTX_new());
     EVP_PKEY_CTX* parameters = nullptr;
@@ -57,11 +60,8 @@ bool verifies(const PrivateKey& key, const EVP_MD* hash, bool pss, std::string_v
         REQUIRE(EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) == 1);
         REQUIRE(EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST) == 1);
     }
-    return EVP_DigestVerify(context.get(),
-                            openssl::bytes(signature),
-                            signature.size(),
-                            openssl::bytes(tbs),
-                            tbs.size()) == 1;
+    return EVP_DigestVerify(context.get(), openssl::bytes(signature), signature.size(),
+                            openssl::bytes(tbs), tbs.size()) == 1;
 }
 
 } // namespace

@@ -37,6 +37,15 @@ struct RawTls {
 
 struct RawClient : RawTls {
     RawClient() : RawTls(TLS_client_method()) {}
+    void attach(int fd) {
+        RawTls::attach(fd);
+        SSL_set_connect_state(ssl.get());
+    }
+    // Any bytes without NUL, at most 255.
+    void set_sni(std::string name) {
+        REQUIRE(SSL_ctrl(ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                         name.data()) == 1);
+    }
     // DER of the peer's certificate, hashed as in TlsInfo and Certificate.
     std::string peer_fingerprint() const {
         unsigned char hash[EVP_MAX_MD_SIZE];
@@ -55,6 +64,10 @@ struct RawServer : RawTls {
         openssl::X509Cert x509(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
         REQUIRE(SSL_CTX_use_certificate(context.get(), x509.get()) == 1);
         REQUIRE(SSL_CTX_use_PrivateKey(context.get(), key.get()) == 1);
+    }
+    void attach(int fd) {
+        RawTls::attach(fd);
+        SSL_set_accept_state(ssl.get());
     }
 };
 

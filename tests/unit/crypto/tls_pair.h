@@ -69,8 +69,7 @@ inline TlsContext server_context(const TlsServerConfig& config) {
 
 inline TlsContext client_context(TlsVerify verify = TlsVerify::required,
                                  std::vector<std::string> alpn = {}) {
-    auto context =
-        TlsContext::client({verify, authority().certificate_pem(), std::move(alpn)});
+    auto context = TlsContext::client({verify, authority().certificate_pem(), std::move(alpn)});
     if (!context) FAIL(context.error());
     return std::move(context).value();
 }
@@ -129,7 +128,8 @@ inline std::string carry(TlsSession& from, TlsSession& to, std::string_view text
         size_t sent = 0;
         if (at < text.size() && from.write(text.substr(at), sent) == TlsStatus::done) at += sent;
         size_t got = 0;
-        while (to.read(buffer, sizeof buffer, got) == TlsStatus::done) out.append(buffer, got);
+        while (to.read(buffer, sizeof buffer, got) == TlsStatus::done)
+            out.append(buffer, got);
     }
     return out;
 }

@@ -99,10 +99,10 @@ TEST_CASE("policy: raw digests, DigestInfo, mail and certificates are refused as
         std::string("\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20",
                     19) +
         std::string(32, 'd');
-    for (const auto& bytes : {std::string(), std::string(32, 'd'), std::string(48, ' '),
-                              std::string(64, ' '), std::string(64, 'd'), digest_info,
-                              std::string("dkim-signature:v=1; a=rsa-sha256"),
-                              std::string("\x30\x82\x01\x0a", 4) + std::string(500, 'c')}) {
+    for (const auto& bytes :
+         {std::string(), std::string(32, 'd'), std::string(48, ' '), std::string(64, ' '),
+          std::string(64, 'd'), digest_info, std::string("dkim-signature:v=1; a=rsa-sha256"),
+          std::string("\x30\x82\x01\x0a", 4) + std::string(500, 'c')}) {
         CHECK_FALSE(allowed13(bytes));
         CHECK_FALSE(allowed12(bytes));
     }
@@ -117,11 +117,9 @@ TEST_CASE("policy: raw digests, DigestInfo, mail and certificates are refused as
 TEST_CASE("policy: the scheme must fit key and version") {
     const auto verify = certificate_verify();
     const auto exchange = key_exchange_x25519();
-    const SignScheme pkcs1[] = {SignScheme::rsa_pkcs1_sha256,
-                                SignScheme::rsa_pkcs1_sha384,
+    const SignScheme pkcs1[] = {SignScheme::rsa_pkcs1_sha256, SignScheme::rsa_pkcs1_sha384,
                                 SignScheme::rsa_pkcs1_sha512};
-    const SignScheme pss[] = {SignScheme::rsa_pss_rsae_sha256,
-                              SignScheme::rsa_pss_rsae_sha384,
+    const SignScheme pss[] = {SignScheme::rsa_pss_rsae_sha256, SignScheme::rsa_pss_rsae_sha384,
                               SignScheme::rsa_pss_rsae_sha512};
     for (const auto scheme : pkcs1) {
         CHECK_FALSE(allowed13(verify, scheme, KeyType::rsa));
