@@ -1,8 +1,9 @@
+#include <CLI/CLI.hpp> // before check() is a macro
+
 #include "cli/app.h"
 
 #include "cli/output.h"
 
-#include <CLI/CLI.hpp>
 #include <sysexits.h>
 
 namespace tambo::cli {

@@ -1,11 +1,11 @@
 // tambo domain, user, passwd, alias.
+#include <CLI/CLI.hpp> // before check() is a macro
+
 #include "cli/app.h"
 #include "cli/output.h"
 #include "cli/password.h"
 
 #include "common/base/text.h"
-
-#include <CLI/CLI.hpp>
 
 #include <memory>
 
@@ -49,7 +49,8 @@ struct UserOptions {
 std::shared_ptr<UserOptions> add_password_options(CLI::App& command) {
     auto options = std::make_shared<UserOptions>();
     command.add_option("ADDRESS", options->address)->required();
-    command.add_flag("--stdin", options->source.from_stdin, "read the password from standard input");
+    command.add_flag("--stdin", options->source.from_stdin,
+                     "read the password from standard input");
     command.add_flag("--generate", options->source.generate, "make a password up and show it once");
     return options;
 }
@@ -74,7 +75,9 @@ void add_user_commands(CLI::App& app, Context& context, Action& action) {
     auto add_options = add_password_options(*add);
     add->add_option("--quota", add_options->quota, "space for its mail, e.g. 2G");
     add->callback([&context, &action, add_options] {
-        action = [&context, add_options] { return set_password(context, *add_options, "user.add"); };
+        action = [&context, add_options] {
+            return set_password(context, *add_options, "user.add");
+        };
     });
     add_verb(*user, context, action, "rm", "user.remove", "ADDRESS", "remove an account", 1, 1);
     add_verb(*user, context, action, "disable", "user.disable", "ADDRESS",

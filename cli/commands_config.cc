@@ -1,15 +1,17 @@
 // tambo config.
+#include <CLI/CLI.hpp> // before check() is a macro
+
 #include "cli/app.h"
 #include "cli/output.h"
 
 #include "common/base/text.h"
 #include "common/conf/describe.h"
 #include "common/conf/load.h"
+#include "common/conf/schema.h"
 #include "common/crypto/certificate.h"
 #include "common/crypto/keys.h"
 #include "common/sys/clock.h"
 
-#include <CLI/CLI.hpp>
 #include <sysexits.h>
 
 #include <cstdlib>
@@ -28,12 +30,13 @@ std::optional<std::string> certificate_problem(std::string_view chain_pem,
                                                std::string_view key_pem) {
     const auto chain = parse_certificate_chain(chain_pem);
     if (!chain) return chain.error();
-    const auto key = PrivateKey::from_pem(key_pem);
+    const auto key = PrivateKey::parse_pem(key_pem);
     if (!key) return key.error();
     const auto problems = chain_problems(*chain, &*key, SystemClock().now());
     if (problems.empty()) return std::nullopt;
     std::string all;
-    for (const auto& problem : problems) all += all.empty() ? problem : "; " + problem;
+    for (const auto& problem : problems)
+        all += all.empty() ? problem : "; " + problem;
     return all;
 }
 
@@ -86,16 +89,14 @@ void add_config_commands(CLI::App& app, Context& context, Action& action) {
 
     CLI::App* check = config->add_subcommand("check", "find all errors of a configuration");
     check->add_option("FILE", options->file);
-    check->callback([&, options] {
-        action = [&context, options] { return check_config(context, *options); };
-    });
+    check->callback(
+        [&, options] { action = [&context, options] { return check_config(context, *options); }; });
 
     CLI::App* show = config->add_subcommand("show", "the values in effect");
     show->add_flag("--defaults", options->defaults, "every key with its default and its help");
     show->add_flag("--sources", options->sources, "where each value was set");
-    show->callback([&, options] {
-        action = [&context, options] { return show_config(context, *options); };
-    });
+    show->callback(
+        [&, options] { action = [&context, options] { return show_config(context, *options); }; });
 
     CLI::App* explain = config->add_subcommand("explain", "one key: type, range, default, help");
     explain->add_option("KEY", options->key)->required();

@@ -1,10 +1,10 @@
 // tambo queue, and mailq(1).
+#include <CLI/CLI.hpp> // before check() is a macro
+
 #include "cli/app.h"
 #include "cli/output.h"
 
 #include "common/base/text.h"
-
-#include <CLI/CLI.hpp>
 
 #include <array>
 #include <memory>
@@ -49,10 +49,12 @@ void add_verb(CLI::App& queue,
     command->add_option("--older", filter->older, "older than, e.g. 2h");
     command->callback([&context, &action, name, filter] {
         action = [&context, name, filter] {
-            const auto answer = context.ask_any("queued", {"queue." + name, filter->words(), {}, {}});
+            const auto answer =
+                context.ask_any("queued", {"queue." + name, filter->words(), {}, {}});
             if (name == "cat") {
                 for (const auto& row : answer.rows) {
-                    for (const auto& text : row) std::fwrite(text.data(), 1, text.size(), stdout);
+                    for (const auto& text : row)
+                        std::fwrite(text.data(), 1, text.size(), stdout);
                 }
             } else {
                 print_answer(answer, context.format);

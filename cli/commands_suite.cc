@@ -1,10 +1,10 @@
 // tambo status, reload, trace, fsck, version.
+#include <CLI/CLI.hpp> // before check() is a macro
+
 #include "cli/app.h"
 #include "cli/output.h"
 
 #include "common/base/text.h"
-
-#include <CLI/CLI.hpp>
 
 #include <memory>
 

@@ -40,9 +40,13 @@ std::string Context::control_socket(const std::string& daemon) {
     return cat(config().directory, "/control/", daemon, ".sock");
 }
 
-std::string Context::submit_socket() { return cat(config().directory, "/submit.sock"); }
+std::string Context::submit_socket() {
+    return cat(config().directory, "/submit.sock");
+}
 
-std::string Context::drop_directory() { return cat(config().directory, "/drop"); }
+std::string Context::drop_directory() {
+    return cat(config().directory, "/drop");
+}
 
 bool Context::is_running() {
     ipc::AdminRequest request;
@@ -56,8 +60,8 @@ ipc::AdminAnswer Context::ask_any(const std::string& daemon, ipc::AdminRequest r
             return std::move(*answer);
         }
     } catch (const std::system_error& error) {
-        throw Failure{EX_NOPERM, cat(error.what(),
-                                     "; root and members of tambo-admin may use this command")};
+        throw Failure{EX_NOPERM,
+                      cat(error.what(), "; root and members of tambo-admin may use this command")};
     }
     if (can_run_offline(daemon)) return ask_offline(config(), daemon, std::move(request));
     throw Failure{EX_UNAVAILABLE, cat(daemon, " does not answer at ", control_socket(daemon),

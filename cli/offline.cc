@@ -93,7 +93,9 @@ pid_t run_daemon(const std::string& executable, int control) {
 
 } // namespace
 
-bool can_run_offline(const std::string& daemon) { return daemon == "authd"; }
+bool can_run_offline(const std::string& daemon) {
+    return daemon == "authd";
+}
 
 ipc::AdminAnswer
 ask_offline(const conf::Config& config, const std::string& daemon, ipc::AdminRequest request) {
@@ -108,8 +110,7 @@ ask_offline(const conf::Config& config, const std::string& daemon, ipc::AdminReq
         auto [mine, theirs] = socket_pair(SOCK_SEQPACKET);
         const pid_t child = run_daemon(daemon_path(daemon), theirs.get());
         theirs.reset();
-        send_message(mine.get(),
-                     ipc::Configure{1, ipc::encode(conf::make_authd_config(config))});
+        send_message(mine.get(), ipc::Configure{1, ipc::encode(conf::make_authd_config(config))});
         send_message(mine.get(), ipc::OpenFile{"accounts", UniqueFd(::dup(accounts.get()))});
         send_message(mine.get(), ipc::ListenSocket{"control", std::move(listener)});
         send_message(mine.get(), start);

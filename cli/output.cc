@@ -64,10 +64,12 @@ size_t width_of(std::string_view text) {
 std::string render_table(const ipc::AdminAnswer& answer) {
     std::vector<std::vector<std::string>> cells;
     cells.emplace_back();
-    for (const auto& column : answer.columns) cells.back().push_back(heading(column));
+    for (const auto& column : answer.columns)
+        cells.back().push_back(heading(column));
     for (const auto& row : answer.rows) {
         cells.emplace_back();
-        for (const auto& value : row) cells.back().push_back(escape(value, 4096));
+        for (const auto& value : row)
+            cells.back().push_back(escape(value, 4096));
     }
     std::vector<size_t> widths(answer.columns.size(), 0);
     for (const auto& row : cells) {
@@ -91,10 +93,13 @@ std::string render_table(const ipc::AdminAnswer& answer) {
 std::string render(const ipc::AdminAnswer& answer, Format format) {
     if (answer.columns.empty()) return {};
     switch (format) {
-    case Format::json: return render_json(answer);
-    case Format::tsv: return render_tsv(answer);
+    case Format::json:
+        return render_json(answer);
+    case Format::tsv:
+        return render_tsv(answer);
     case Format::table:
-    case Format::automatic: return render_table(answer);
+    case Format::automatic:
+        return render_table(answer);
     }
     return {};
 }

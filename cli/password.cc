@@ -33,7 +33,7 @@ std::string read_hidden(const char* prompt) {
 // Syllables that are hard to mishear; 16 onsets, 5 vowels, 12 ends: about 9.9 bits each.
 constexpr std::string_view kOnsets = "bdfghjklmnprstvz";
 constexpr std::string_view kVowels = "aeiou";
-constexpr std::array<std::string_view, 12> kEnds{"", "b", "d", "f",  "k",  "l",
+constexpr std::array<std::string_view, 12> kEnds{"",  "b", "d", "f",  "k",  "l",
                                                  "m", "n", "r", "sk", "st", "x"};
 
 } // namespace

@@ -69,7 +69,8 @@ int submit(int socket, const std::string& script) {
     int failed = code == 220 ? 0 : exit_code_of(code);
     bool in_message = false;
     while (failed == 0 && at < script.size()) {
-        const auto end = in_message ? script.rfind(".\r\nQUIT\r\n") + 3 : script.find("\r\n", at) + 2;
+        const auto end =
+            in_message ? script.rfind(".\r\nQUIT\r\n") + 3 : script.find("\r\n", at) + 2;
         const std::string line = script.substr(at, end - at);
         write_all(socket, line, "submission socket");
         at = end;

@@ -1,6 +1,6 @@
 // sendmail(1), mailq(1), newaliases(1): the names that local programs know. The message goes over
-// the local submission socket, where SO_PEERCRED names the sender; when nobody listens it is left in
-// drop/, and the next start of the suite submits it.
+// the local submission socket, where SO_PEERCRED names the sender; when nobody listens it is left
+// in drop/, and the next start of the suite submits it.
 #pragma once
 
 #include "common/base/time.h"

@@ -18,7 +18,8 @@ std::string with_crlf(std::string_view input, bool ignore_dots) {
         const auto end = input.find('\n');
         std::string_view line = input.substr(0, end);
         input.remove_prefix(end == std::string_view::npos ? input.size() : end + 1);
-        while (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+        while (!line.empty() && line.back() == '\r')
+            line.remove_suffix(1);
         if (!ignore_dots && line == ".") break;
         for (const char c : line) {
             if (c != '\r' && c != '\0') out.push_back(c);
@@ -121,7 +122,8 @@ std::string smtp_script(const Submission& submission, const std::string& host) {
     std::string script = cat("EHLO ", host, "\r\nMAIL FROM:<", submission.sender, ">");
     if (!is_ascii(submission.message)) script += " BODY=8BITMIME";
     bool utf8 = !is_ascii(submission.sender);
-    for (const auto& recipient : submission.recipients) utf8 = utf8 || !is_ascii(recipient);
+    for (const auto& recipient : submission.recipients)
+        utf8 = utf8 || !is_ascii(recipient);
     if (utf8) script += " SMTPUTF8";
     script += "\r\n";
     for (const auto& recipient : submission.recipients) {

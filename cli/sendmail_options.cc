@@ -45,11 +45,20 @@ class Parser {
 
     bool set_mode(char mode, std::string& error) {
         switch (mode) {
-        case 'm': return true;
-        case 'p': out_.list_queue = true; return true;
-        case 'i': out_.rebuild_aliases = true; return true;
-        case 's': out_.speak_smtp = true; return true;
-        default: error = cat("-b", mode, " is not supported"); return false;
+        case 'm':
+            return true;
+        case 'p':
+            out_.list_queue = true;
+            return true;
+        case 'i':
+            out_.rebuild_aliases = true;
+            return true;
+        case 's':
+            out_.speak_smtp = true;
+            return true;
+        default:
+            error = cat("-b", mode, " is not supported");
+            return false;
         }
     }
 
