@@ -94,6 +94,12 @@ inline constexpr uint64_t disk_reserve_bytes = 256ull << 20;
 inline constexpr uint64_t disk_reserve_inodes = 5000;
 inline constexpr size_t bounce_full_message_bytes = 50 * 1024; // larger: headers only
 
+// ---- store
+inline constexpr size_t mailboxes_max = 10'000;          // per account, \Noselect ones included
+inline constexpr size_t mailbox_name_bytes = 1000;       // UTF-8, the whole path
+inline constexpr size_t mailbox_level_bytes = 255;
+inline constexpr size_t mailbox_levels = 32;
+
 // ---- between processes
 inline constexpr size_t ipc_message_bytes = 64 * 1024;
 inline constexpr size_t ipc_fds_max = 8;

@@ -79,8 +79,6 @@ struct Delivered {
     uint32_t uid = 0;
 };
 
-enum class StoreMode { replace, add, remove };
-
 // STORE. Uids that are not in the mailbox are ignored.
 struct FlagChange {
     StoreMode mode = StoreMode::add;

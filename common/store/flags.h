@@ -22,6 +22,9 @@ enum Flag : Flags { // RFC 9051 2.3.2
 };
 inline constexpr Flags kAllFlags = 31;
 
+// What STORE does with the flags it names (RFC 9051 6.4.6): FLAGS, +FLAGS, -FLAGS.
+enum class StoreMode : uint8_t { replace, add, remove };
+
 // "\\Seen" etc. for one bit.
 std::string_view flag_name(Flag flag);
 // The bit of "\\seen" in any case; nullopt for everything else, "\\Recent" included.

@@ -45,11 +45,12 @@ struct MailboxStatus {
     uint32_t uidvalidity = 0;
     uint32_t uidnext = 1;
     uint32_t messages = 0;
-    uint32_t unseen = 0;        // number of messages without \Seen
-    uint32_t deleted = 0;       // number of messages with \Deleted
-    uint32_t recent_uid = 1;    // messages from here on are \Recent for the next read-write session
-    uint64_t bytes = 0;         // RFC 8438 SIZE
-    uint64_t highestmodseq = 1; // never 0 (research/imap.md quirk 5)
+    uint32_t unseen = 0;  // number of messages without \Seen
+    uint32_t deleted = 0; // number of messages with \Deleted
+    // Messages that are \Recent for the next read-write session: those from recent_uid on.
+    uint32_t recent = 0, recent_uid = 1;
+    uint64_t bytes = 0;           // RFC 8438 SIZE
+    uint64_t highestmodseq = 1;   // never 0 (research/imap.md quirk 5)
     uint64_t tombstone_floor = 0; // expunges up to this modseq have been forgotten
     Id mailbox_id;
 };
@@ -58,7 +59,7 @@ struct MailboxStatus {
 // into entries() are valid until the next change of the mailbox or return to the event loop.
 class Mailbox {
   public:
-    explicit Mailbox(uint32_t row) : row_(row) {}
+    Mailbox() = default;
     ~Mailbox();
     Mailbox(const Mailbox&) = delete;
     Mailbox& operator=(const Mailbox&) = delete;
@@ -82,7 +83,6 @@ class Mailbox {
   private:
     friend class MailboxEditor; // the store's implementation (mailbox_editor.h)
 
-    uint32_t row_;
     bool deleted_ = false;
     std::string name_;
     MailboxStatus status_;

@@ -97,6 +97,7 @@ class MessageReader {
 
     uint64_t size() const { return prefix_.size() + body_bytes_; }
     std::string_view prefix() const { return prefix_; }
+    int body_fd() const { return body_.get(); }
     // Copies up to count bytes from offset; fewer only at the end. Throws std::system_error.
     size_t read(uint64_t offset, char* out, size_t count) const;
     // Appends the range to out (clipped to the message). Throws std::system_error.

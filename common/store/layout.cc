@@ -1,0 +1,59 @@
+#include "common/store/layout.h"
+
+#include "common/base/text.h"
+#include "common/base/unique_fd.h"
+#include "common/store/body_name.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace tambo::store {
+
+namespace {
+
+[[noreturn]] void fail(const std::string& path) {
+    throw std::system_error(errno, std::generic_category(), path);
+}
+
+void make_dir(const std::string& path, mode_t mode) {
+    if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) fail(path);
+}
+
+// Without the mask the modes come out exact. chmod would not do: it takes the inherited setgid bit
+// away from a caller that is not in the group.
+class NoUmask {
+  public:
+    NoUmask() : before_(::umask(0)) {}
+    ~NoUmask() { ::umask(before_); }
+    NoUmask(const NoUmask&) = delete;
+    NoUmask& operator=(const NoUmask&) = delete;
+
+  private:
+    mode_t before_;
+};
+
+void sync_dir(const std::string& path) {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd || ::fsync(fd.get()) != 0) fail(path);
+}
+
+} // namespace
+
+void make_account_dir(const std::string& dir) {
+    const NoUmask exact;
+    make_dir(dir, 0710);
+    const std::string bodies = cat(dir, '/', kBodiesDir);
+    make_dir(bodies, 0770);
+    for (uint32_t bucket = 0; bucket < kBodyBuckets; ++bucket) {
+        make_dir(cat(bodies, '/', BodyName{Id{0, bucket}}.bucket()), 0770);
+    }
+    sync_dir(bodies);
+    sync_dir(dir);
+    const auto slash = dir.find_last_of('/');
+    if (slash != std::string::npos && slash > 0) sync_dir(dir.substr(0, slash));
+}
+
+} // namespace tambo::store
