@@ -10,7 +10,7 @@ namespace tambo::imap {
 namespace {
 
 using Kind = FetchItem::Kind;
-using What = Section::What;
+using What = mime::Section::Kind;
 
 struct ItemName {
     std::string_view name;
@@ -73,20 +73,20 @@ void header_list(Parser& in, std::vector<std::string>& fields) {
 }
 
 // section-spec without the brackets.
-Section section(Parser& in) {
-    Section out;
+mime::Section section(Parser& in) {
+    mime::Section out;
     while (is_digit(in.peek())) {
-        out.part.push_back(in.nz_number());
-        if (out.part.size() > limits::mime_depth_max) throw Bad("TOOBIG", "part nested too deeply");
+        out.path.push_back(in.nz_number());
+        if (out.path.size() > limits::mime_depth_max) throw Bad("TOOBIG", "part nested too deeply");
         if (!in.accept('.')) return out;
         if (in.peek() == ']') throw Bad("a part number is missing");
     }
     const auto word = item_word(in);
-    if (word.empty() && out.part.empty()) return out;
+    if (word.empty() && out.path.empty()) return out;
     for (const WhatName& known : kWhats) {
         if (!iequals(known.name, word)) continue;
-        if (known.what == What::mime && out.part.empty()) break;
-        out.what = known.what;
+        if (known.what == What::mime && out.path.empty()) break;
+        out.kind = known.what;
         if (known.what == What::header_fields || known.what == What::header_fields_not) {
             header_list(in, out.fields);
         }
@@ -155,14 +155,14 @@ std::string fetch_label(const FetchItem& item) {
         }
     }
     std::string out = "BODY[";
-    const Section& s = item.section;
-    for (size_t i = 0; i < s.part.size(); ++i) {
+    const mime::Section& s = item.section;
+    for (size_t i = 0; i < s.path.size(); ++i) {
         if (i > 0) out.push_back('.');
-        cat_to(out, s.part[i]);
+        cat_to(out, s.path[i]);
     }
     for (const WhatName& known : kWhats) {
-        if (known.what != s.what) continue;
-        if (!s.part.empty()) out.push_back('.');
+        if (known.what != s.kind) continue;
+        if (!s.path.empty()) out.push_back('.');
         out.append(known.name);
     }
     if (!s.fields.empty()) {

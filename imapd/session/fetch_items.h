@@ -1,6 +1,7 @@
 // The data items of FETCH (RFC 3501 6.4.5, "fetch-att"), as values.
 #pragma once
 
+#include "common/mime/section.h"
 #include "imapd/session/parser.h"
 
 #include <cstdint>
@@ -9,15 +10,6 @@
 #include <vector>
 
 namespace tambo::imap {
-
-// What stands between the brackets of BODY[...].
-struct Section {
-    enum class What { all, header, header_fields, header_fields_not, text, mime };
-
-    std::vector<uint32_t> part; // 1-based, empty: the message itself
-    What what = What::all;
-    std::vector<std::string> fields; // of the header_fields forms, as written
-};
 
 struct Partial {
     uint32_t offset = 0;
@@ -41,7 +33,7 @@ struct FetchItem {
 
     Kind kind = Kind::flags;
     bool peek = true; // false: sets \Seen
-    Section section;
+    mime::Section section;
     std::optional<Partial> partial;
 };
 

@@ -18,14 +18,14 @@ constexpr std::string_view kAtomSpecials = "(){ %*\"\\]";
 
 struct FlagName {
     std::string_view name;
-    SystemFlag flag;
+    store::Flag flag;
 };
 
-constexpr std::array<FlagName, 5> kFlagNames{{{"Answered", kAnswered},
-                                              {"Flagged", kFlagged},
-                                              {"Deleted", kDeleted},
-                                              {"Seen", kSeen},
-                                              {"Draft", kDraft}}};
+constexpr std::array<FlagName, 5> kFlagNames{{{"Seen", store::kSeen},
+                                              {"Answered", store::kAnswered},
+                                              {"Flagged", store::kFlagged},
+                                              {"Deleted", store::kDeleted},
+                                              {"Draft", store::kDraft}}};
 
 bool is_list_char(char c) {
     return is_atom_char(c) || c == '%' || c == '*' || c == ']';
@@ -185,13 +185,15 @@ void Parser::flag(FlagList& list) {
         const auto name = atom();
         for (const FlagName& known : kFlagNames) {
             if (!iequals(known.name, name)) continue;
-            list.system |= known.flag;
+            list.system = static_cast<store::Flags>(list.system | known.flag);
             return;
         }
         throw Bad("no such system flag, or not one that a client sets");
     }
     const auto word = atom();
-    if (!is_ascii(word)) throw Bad("a keyword must be ASCII");
+    if (!is_ascii(word) || word.size() > store::Keywords::kNameBytesMax) {
+        throw Bad("a keyword must be short and ASCII");
+    }
     const auto same = [word](const std::string& other) { return iequals(word, other); };
     if (std::none_of(list.keywords.begin(), list.keywords.end(), same)) {
         if (list.keywords.size() >= limits::imap_keywords_max)

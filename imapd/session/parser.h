@@ -6,6 +6,7 @@
 #include "common/base/cursor.h"
 #include "common/base/limits.h"
 #include "common/base/time.h"
+#include "common/store/flags.h"
 #include "imapd/session/error.h"
 #include "imapd/session/reader.h"
 #include "imapd/session/sequence_set.h"
@@ -30,17 +31,8 @@ struct MailboxName {
     bool valid = true; // canonical modified UTF-7 without controls
 };
 
-// System flags as bits, in the order in which they are printed.
-enum SystemFlag : uint32_t {
-    kAnswered = 1,
-    kFlagged = 2,
-    kDeleted = 4,
-    kSeen = 8,
-    kDraft = 16,
-};
-
 struct FlagList {
-    uint32_t system = 0;               // SystemFlag bits
+    store::Flags system = 0;           // store::Flag bits
     std::vector<std::string> keywords; // as written, without duplicates (in any case)
 };
 

@@ -40,7 +40,7 @@ void CommandReader::reset() {
     line_start_ = line_bytes_ = skipped_ = literal_bytes_ = 0;
     literals_ = 0;
     left_ = 0;
-    refused_ = message_taken_ = false;
+    refused_ = message_waits_ = message_taken_ = false;
     code_ = reason_ = "";
     state_ = State::line;
 }
@@ -115,6 +115,7 @@ CommandReader::Event CommandReader::on_literal() {
     if (limits_.append && !message_taken_ && at_message()) {
         text_.append("\r\n");
         line_start_ = text_.size();
+        message_waits_ = true;
         return Event::message;
     }
     if (message_taken_) {
@@ -180,6 +181,7 @@ bool CommandReader::at_message() const {
 }
 
 void CommandReader::take_message() {
+    message_waits_ = false;
     message_taken_ = true;
     left_ = literal_.size;
     if (left_ > 0) state_ = State::message;
@@ -190,6 +192,7 @@ bool CommandReader::refuse_message() {
         reset();
         return true;
     }
+    message_waits_ = false;
     const uint64_t size = literal_.size;
     refuse("", "");
     text_.clear();

@@ -71,6 +71,8 @@ class CommandReader {
     // The message comes as data events (none for size 0), then the rest of the command. The caller
     // sends "+ " if the literal is synchronising.
     void take_message();
+    // Neither was called yet.
+    bool message_waits() const { return message_waits_; }
     // A synchronising literal: the command is over now (the caller answers; reset() is done here),
     // true. Else its bytes and the rest of the command are skipped, up to a refused event: false.
     bool refuse_message();
@@ -108,6 +110,7 @@ class CommandReader {
     uint64_t left_ = 0; // of the current literal
     LiteralHeader literal_;
     bool refused_ = false;
+    bool message_waits_ = false;
     bool message_taken_ = false;
     bool raw_ = false;
     const char* code_ = "";

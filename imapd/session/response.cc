@@ -13,15 +13,15 @@ namespace {
 constexpr size_t kQuotedBytes = 1024;
 
 struct FlagText {
-    SystemFlag flag;
+    store::Flag flag;
     std::string_view text;
 };
 
-constexpr std::array<FlagText, 5> kFlagTexts{{{kAnswered, "\\Answered"},
-                                              {kFlagged, "\\Flagged"},
-                                              {kDeleted, "\\Deleted"},
-                                              {kSeen, "\\Seen"},
-                                              {kDraft, "\\Draft"}}};
+constexpr std::array<FlagText, 5> kFlagTexts{{{store::kSeen, "\\Seen"},
+                                              {store::kAnswered, "\\Answered"},
+                                              {store::kFlagged, "\\Flagged"},
+                                              {store::kDeleted, "\\Deleted"},
+                                              {store::kDraft, "\\Draft"}}};
 
 bool fits_quoted(std::string_view s) {
     return s.size() <= kQuotedBytes && std::none_of(s.begin(), s.end(), [](char c) {

@@ -19,19 +19,19 @@ struct KeyName {
     std::string_view name;
     Kind kind;
     Argument argument;
-    SystemFlag flag = SystemFlag{};
+    store::Flag flag = store::Flag{};
 };
 
 constexpr std::array<KeyName, 35> kKeys{{
     {"ALL", Kind::all, Argument::none},
-    {"ANSWERED", Kind::flag, Argument::flag, kAnswered},
+    {"ANSWERED", Kind::flag, Argument::flag, store::kAnswered},
     {"BCC", Kind::header, Argument::field},
     {"BEFORE", Kind::before, Argument::date},
     {"BODY", Kind::body, Argument::text},
     {"CC", Kind::header, Argument::field},
-    {"DELETED", Kind::flag, Argument::flag, kDeleted},
-    {"DRAFT", Kind::flag, Argument::flag, kDraft},
-    {"FLAGGED", Kind::flag, Argument::flag, kFlagged},
+    {"DELETED", Kind::flag, Argument::flag, store::kDeleted},
+    {"DRAFT", Kind::flag, Argument::flag, store::kDraft},
+    {"FLAGGED", Kind::flag, Argument::flag, store::kFlagged},
     {"FROM", Kind::header, Argument::field},
     {"HEADER", Kind::header, Argument::header},
     {"KEYWORD", Kind::keyword, Argument::keyword},
@@ -42,7 +42,7 @@ constexpr std::array<KeyName, 35> kKeys{{
     {"ON", Kind::on, Argument::date},
     {"OR", Kind::any, Argument::two_keys},
     {"RECENT", Kind::recent, Argument::none},
-    {"SEEN", Kind::flag, Argument::flag, kSeen},
+    {"SEEN", Kind::flag, Argument::flag, store::kSeen},
     {"SENTBEFORE", Kind::sent_before, Argument::date},
     {"SENTON", Kind::sent_on, Argument::date},
     {"SENTSINCE", Kind::sent_since, Argument::date},
@@ -52,12 +52,12 @@ constexpr std::array<KeyName, 35> kKeys{{
     {"TEXT", Kind::text, Argument::text},
     {"TO", Kind::header, Argument::field},
     {"UID", Kind::uid, Argument::set},
-    {"UNANSWERED", Kind::no_flag, Argument::flag, kAnswered},
-    {"UNDELETED", Kind::no_flag, Argument::flag, kDeleted},
-    {"UNDRAFT", Kind::no_flag, Argument::flag, kDraft},
-    {"UNFLAGGED", Kind::no_flag, Argument::flag, kFlagged},
+    {"UNANSWERED", Kind::no_flag, Argument::flag, store::kAnswered},
+    {"UNDELETED", Kind::no_flag, Argument::flag, store::kDeleted},
+    {"UNDRAFT", Kind::no_flag, Argument::flag, store::kDraft},
+    {"UNFLAGGED", Kind::no_flag, Argument::flag, store::kFlagged},
     {"UNKEYWORD", Kind::no_keyword, Argument::keyword},
-    {"UNSEEN", Kind::no_flag, Argument::flag, kSeen},
+    {"UNSEEN", Kind::no_flag, Argument::flag, store::kSeen},
 }};
 
 class SearchParser {

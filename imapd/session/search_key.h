@@ -12,7 +12,7 @@ namespace tambo::imap {
 struct SearchKey {
     enum class Kind {
         all,
-        flag, // number: SystemFlag bit
+        flag, // number: store::Flag bit
         no_flag,
         keyword, // text
         no_keyword,

@@ -113,7 +113,7 @@ TEST_CASE("mailbox names are decoded, INBOX in upper case") {
 
 TEST_CASE("flags") {
     const auto flags = Parser("(\\seen $Forwarded \\DRAFT $forwarded x)").flag_list();
-    CHECK(flags.system == (kSeen | kDraft));
+    CHECK(flags.system == (store::kSeen | store::kDraft));
     CHECK(flags.keywords == std::vector<std::string>{"$Forwarded", "x"});
     std::string text;
     put_flags(text, flags, true);
@@ -121,7 +121,7 @@ TEST_CASE("flags") {
     text.clear();
     put_flags(text, {});
     CHECK(text == "()");
-    CHECK(Parser("\\Seen \\Deleted").flags_of_store().system == (kSeen | kDeleted));
+    CHECK(Parser("\\Seen \\Deleted").flags_of_store().system == (store::kSeen | store::kDeleted));
     every_one_bad({"", "\\Seen", "(\\Recent)", "(\\Foo)", "(a", "(a,)x", "( a)", "(\"a\")",
                    "(gr\xC3\xBC)", "(\\)"},
                   [](Parser& in) {
@@ -178,11 +178,11 @@ TEST_CASE("SEARCH keys") {
     CHECK(p.charset == "UTF-8");
     REQUIRE(p.root.children.size() == 6);
     CHECK(p.root.children[0].kind == Kind::no_flag);
-    CHECK(p.root.children[0].number == kSeen);
+    CHECK(p.root.children[0].number == store::kSeen);
     CHECK(p.root.children[1].field == "FROM");
     CHECK(p.root.children[1].text == "Bob");
     CHECK(p.root.children[2].kind == Kind::sequence);
-    CHECK(p.root.children[3].children.at(0).number == kDeleted);
+    CHECK(p.root.children[3].children.at(0).number == store::kDeleted);
     CHECK(p.root.children[5].number == 100);
 
     p = search("OR FROM a OR (SEEN NEW) BODY {1}\r\nx SINCE \"1-Feb-2020\" HEADER X-Y \"\"");

@@ -1,0 +1,39 @@
+// One IMAP session of an account, from the tagged OK of the login to LOGOUT: what mailboxd's
+// account process runs for each client that was handed to it. TLS, the greeting and everything
+// before the login are imapd's.
+#pragma once
+
+#include "common/base/unique_fd.h"
+#include "common/event/nursery.h"
+#include "common/store/account.h"
+
+#include <cstdint>
+#include <string>
+
+namespace tambo::imap {
+
+struct SessionSettings {
+    std::string sid;       // for events
+    std::string client_ip; // for events
+    std::string address;   // of the account, for events
+    // AttachSession::session_hint: the tag of the client's login command, which the session answers
+    // first of all. Empty: nothing is said before the client speaks.
+    std::string login_tag;
+    uint64_t message_bytes_max = 50ull << 20; // APPEND refuses larger ones (smtp.message_size_max)
+};
+
+// Serves the client until LOGOUT, its end of stream (throws Closed), half an hour of silence, or a
+// failure of the account (then BYE, and account.failure() is set). Throws what Stream throws and
+// Cancelled; spawn it into the nursery. All sessions of an account share one Account and see each
+// other's changes at once. account and nursery must outlive the session.
+//
+// client: a connected stream socket that carries plain bytes of the protocol; made non-blocking.
+task<>
+serve_imap(Nursery& nursery, UniqueFd client, store::Account& account, SessionSettings settings);
+
+// The capabilities after login, as CAPABILITY and the login's response code list them.
+inline constexpr const char* kCapabilities =
+    "IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT SPECIAL-USE CHILDREN "
+    "LIST-EXTENDED";
+
+} // namespace tambo::imap
