@@ -51,7 +51,10 @@ struct ListenSocket {
 };
 
 // master -> child before Start, and anew when it changes: an open file or directory ("spool",
-// "mail", "aliases", "passwd", "resolv.conf", "ca-bundle", "key:1", "certificate:1").
+// "mail", "aliases", "passwd", "resolv.conf", "ca-bundle", "key:1", "certificate:1"; "root" is an
+// empty directory, "drop:<name>" a message that somebody left while we were down). At reload all
+// numbered files of a kind are sent again and then Configure; what was sent since the last
+// Configure is the whole new set.
 struct OpenFile {
     static constexpr uint16_t kType = 0x0106;
     std::string name;
@@ -111,6 +114,15 @@ struct Retired {
     static constexpr uint16_t kType = 0x010C;
     uint32_t connections = 0;
     template <class V> void visit(V& v) { v(connections); }
+};
+
+// child (submission) -> master: the message of the file that was passed as OpenFile "drop:<name>" is
+// durably accepted (done: master removes the file) or could not be taken now (it stays).
+struct DropTaken {
+    static constexpr uint16_t kType = 0x010D;
+    std::string name; // without "drop:"
+    bool done = false;
+    template <class V> void visit(V& v) { v(name, done); }
 };
 
 } // namespace tambo::ipc

@@ -1,0 +1,121 @@
+// What a process is given at its start and later: configuration, files, listening sockets, peers.
+// The receiving side is common/ipc/boot.h and control.h.
+#include "common/sys/clock.h"
+#include "common/sys/error.h"
+#include "common/sys/fdpass.h"
+#include "common/sys/log.h"
+#include "master/children.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <system_error>
+
+namespace tambo::master {
+
+namespace {
+
+UniqueFd copy_of(const UniqueFd& fd, const std::string& name) {
+    UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copy.valid()) throw_errno("dup of listener " + name);
+    return copy;
+}
+
+// Files whose contents may change while a daemon runs, as opposed to directories.
+bool may_change(std::string_view file) {
+    return file.starts_with("key:") || file.starts_with("certificate:") || file == "aliases" ||
+           file == "passwd" || file == "resolv.conf" || file == "ca-bundle";
+}
+
+bool names(const Service& service, std::string_view word) {
+    const auto list = words(service.files);
+    return std::ranges::find(list, word) != list.end();
+}
+
+} // namespace
+
+void Children::send_boot(Child& child) {
+    send_configuration(child);
+    if (child.service.name == "logd") {
+        around_.log_pipes.each_receiver([&](const std::string& instance, UniqueFd receiver) {
+            child.control.send(ipc::OpenFile{"log:" + instance, std::move(receiver)});
+        });
+    } else {
+        child.control.send(ipc::OpenFile{"log", around_.log_pipes.sender(child.instance)});
+    }
+    send_files(child, true);
+    for (const auto* socket : around_.listeners.of(child.service.name, child.service.listeners)) {
+        child.control.send(ipc::ListenSocket{socket->name, copy_of(socket->fd, socket->name)});
+    }
+    wire(child);
+    const auto identity = around_.users.identity(child.service.user);
+    ipc::Start start;
+    start.instance = child.instance;
+    start.epoch = around_.epoch;
+    start.start_number = child.start_number;
+    start.change_user = identity.change_user;
+    start.uid = identity.uid;
+    start.gid = identity.gid;
+    start.groups = identity.groups;
+    start.directory = around_.directories.path();
+    start.log_to_stderr = around_.log_to_stderr;
+    child.control.send(start);
+    if (around_.read_only) child.control.send(ipc::StorageState{true});
+}
+
+// A pair with each process of each peer that has already begun; the others do the same when they
+// begin.
+void Children::wire(Child& child) {
+    child.wired = true;
+    const auto peers = peers_of(child.service);
+    for (const auto& other : children_) {
+        if (std::ranges::find(peers, &other->service) == peers.end() || !other->wired) continue;
+        auto [here, there] = socket_pair(SOCK_SEQPACKET);
+        child.control.send(ipc::PeerSocket{other->instance, std::move(here)});
+        other->control.send(ipc::PeerSocket{child.instance, std::move(there)});
+    }
+}
+
+void Children::send_configuration(Child& child) {
+    const PartSource source{around_.config, around_.smarthost_password, around_.journal};
+    child.control.send(ipc::Configure{around_.generation, child.service.part(source)});
+}
+
+void Children::send_files(Child& child, bool at_start) {
+    for (auto& file : open_files(child.service, around_.config, around_.directories)) {
+        if (!at_start && !may_change(file.name)) continue;
+        child.control.send(ipc::OpenFile{std::move(file.name), std::move(file.fd)});
+    }
+}
+
+void Children::configure_all() {
+    for (auto& child : children_) {
+        if (!child->wired) continue; // it gets the newest when it begins
+        try {
+            send_files(*child, false);
+        } catch (const std::system_error& e) {
+            log::Event("process.files_missing", log::Level::error)
+                .with("process", child->instance)
+                .with("why", e.what());
+            continue; // it keeps what it has
+        }
+        send_configuration(*child);
+    }
+}
+
+void Children::send_file(std::string_view word) {
+    for (auto& child : children_) {
+        if (!child->wired || !names(child->service, word)) continue;
+        try {
+            auto file = open_file(word, around_.config, around_.directories);
+            child->control.send(ipc::OpenFile{std::move(file.name), std::move(file.fd)});
+        } catch (const std::system_error& e) {
+            log::Event("process.files_missing", log::Level::error)
+                .with("process", child->instance)
+                .with("why", e.what());
+        }
+    }
+}
+
+} // namespace tambo::master

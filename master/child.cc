@@ -1,0 +1,57 @@
+#include "master/child.h"
+
+#include "master/children.h"
+
+namespace tambo::master {
+
+std::string_view state_name(ChildState state) {
+    switch (state) {
+    case ChildState::starting: return "starting";
+    case ChildState::running: return "running";
+    case ChildState::retired: return "retired";
+    case ChildState::draining: return "draining";
+    }
+    return "";
+}
+
+Child::Child(Children& its_owner, Nursery& nursery, const Service& its_service, size_t its_slot,
+             std::string its_instance)
+    : service(its_service), slot(its_slot), instance(std::move(its_instance)), owner(its_owner),
+      control(nursery, instance),
+      deadline(
+          nursery.loop(),
+          [](void* self) {
+              auto* child = static_cast<Child*>(self);
+              child->owner.kill(*child, "not ready in time");
+          },
+          this) {
+    control.on<ipc::Hello>(*this, &Child::hello);
+    control.on<ipc::Ready>(*this, &Child::ready);
+    control.on<ipc::Fault>(*this, &Child::fault);
+    control.on<ipc::Retired>(*this, &Child::retire);
+    control.on<ipc::DropTaken>(*this, &Child::drop_taken);
+    // It has ended, or it broke the contract: then it must.
+    control.on_lost = [this] { owner.kill(*this, ""); };
+}
+
+void Child::hello(ipc::Hello message) { owner.on_hello(*this, message.build_id); }
+
+void Child::ready(ipc::Ready message) {
+    deadline.disarm();
+    isolation = std::move(message.isolation);
+    if (state == ChildState::starting) state = ChildState::running;
+    owner.on_ready(*this);
+}
+
+void Child::fault(ipc::Fault message) { owner.report_fault(*this, message); }
+
+void Child::retire(ipc::Retired message) {
+    connections_left = message.connections;
+    owner.on_retired(*this);
+}
+
+void Child::drop_taken(ipc::DropTaken message) {
+    if (owner.on_drop_taken) owner.on_drop_taken(message.name, message.done);
+}
+
+} // namespace tambo::master

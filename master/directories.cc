@@ -1,0 +1,96 @@
+// Modes and owners: DESIGN section 4. setgid on spool and mail makes what is created below inherit
+// the group, so that the account processes can read bodies that queued wrote.
+#include "master/directories.h"
+
+#include "common/base/check.h"
+#include "common/base/text.h"
+#include "common/sys/error.h"
+#include "common/sys/file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+
+namespace tambo::master {
+
+namespace {
+
+struct Row {
+    std::string_view name;
+    mode_t mode;
+    std::string_view user, group;
+};
+
+constexpr std::array kRows{
+    Row{"spool", 02700, "_tambo-store", "_tambo-mail"},
+    Row{"mail", 02711, "_tambo-mail", "_tambo-store"},
+    Row{"accounts", 0700, "_tambo-auth", "_tambo-auth"},
+    Row{"keys", 0700, "_tambo-key", "_tambo-key"},
+    Row{"log", 0700, "_tambo-log", "_tambo-log"},
+    Row{"drop", 03733, "root", "_tambo-submit"},
+    Row{"control", 0755, "root", "root"},
+    Row{"root", 0555, "root", "root"},
+};
+
+constexpr mode_t kAllBits = 07777;
+
+UniqueFd make_one(int top, const Row& row, const std::string& path, const Users& users) {
+    const std::string name(row.name);
+    const std::string full = path + "/" + name;
+    if (::mkdirat(top, name.c_str(), 0700) != 0 && errno != EEXIST) throw_errno("mkdir " + full);
+    UniqueFd fd(::openat(top, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd.valid()) throw_errno("open " + full);
+    const uid_t uid = users.uid(row.user);
+    const gid_t gid = users.gid(row.group);
+    if (users.privileged() && ::fchown(fd.get(), uid, gid) != 0) throw_errno("chown " + full);
+    struct stat st{};
+    if (::fstat(fd.get(), &st) != 0) throw_errno("stat " + full);
+    if ((st.st_mode & kAllBits) != row.mode && ::fchmod(fd.get(), row.mode) != 0) {
+        throw_errno("chmod " + full);
+    }
+    return fd;
+}
+
+} // namespace
+
+Directories::Directories(const std::string& path) : path_(path) {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) throw_error(error.value(), "mkdir " + path);
+    top_ = open_or_throw(path, O_RDONLY | O_DIRECTORY);
+}
+
+void Directories::make(const Users& users) {
+    if (users.privileged()) {
+        if (::fchown(top_.get(), 0, 0) != 0) throw_errno("chown " + path_);
+        if (::fchmod(top_.get(), 0755) != 0) throw_errno("chmod " + path_);
+    }
+    for (const Row& row : kRows) {
+        made_.insert_or_assign(std::string(row.name), make_one(top_.get(), row, path_, users));
+    }
+    if (::fsync(top_.get()) != 0) throw_errno("fsync " + path_);
+}
+
+int Directories::get(std::string_view name) const {
+    const auto found = made_.find(name);
+    check(found != made_.end(), "no such directory in the table");
+    return found->second.get();
+}
+
+std::optional<std::string> Directories::lock() {
+    lock_ = openat_or_throw(top_.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0644);
+    if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK) throw_errno("flock " + path_ + "/lock");
+        const std::string holder = read_whole(lock_.get(), 64, "lock");
+        return std::string(trim(holder));
+    }
+    if (::ftruncate(lock_.get(), 0) != 0) throw_errno("truncate " + path_ + "/lock");
+    write_all(lock_.get(), cat(::getpid(), '\n'), path_ + "/lock");
+    return std::nullopt;
+}
+
+} // namespace tambo::master
