@@ -203,11 +203,11 @@ void add_time_problems(std::vector<std::string>& out, const Certificate& c, UtcT
 
 } // namespace
 
-std::vector<std::string>
-chain_problems(const std::vector<Certificate>& chain, const PrivateKey* key, UtcTime now) {
+std::vector<std::string> chain_errors(const std::vector<Certificate>& chain,
+                                      const PrivateKey* key) {
     openssl::start();
-    std::vector<std::string> out;
     if (chain.empty()) return {"no certificate"};
+    std::vector<std::string> out;
     const Certificate& leaf = chain.front();
     const auto x509 = to_x509(leaf);
     EVP_PKEY* public_key = X509_get0_pubkey(x509.get());
@@ -217,21 +217,42 @@ chain_problems(const std::vector<Certificate>& chain, const PrivateKey* key, Utc
                           ") does not belong to certificate ", leaf.subject, " (",
                           leaf.key_description, ")"));
     }
-    if (leaf.dns_names.empty() && leaf.ip_addresses.empty()) {
-        out.push_back(cat("certificate ", leaf.subject, " has no host name in subjectAltName"));
-    }
+    static_cast<void>(openssl::take_error(""));
+    return out;
+}
+
+std::vector<std::string> chain_warnings(const std::vector<Certificate>& chain, UtcTime now) {
+    openssl::start();
+    std::vector<std::string> out;
     for (size_t i = 0; i < chain.size(); ++i) {
-        add_time_problems(out, chain[i], now);
-        if (i + 1 == chain.size()) break;
-        const auto issuer = to_x509(chain[i + 1]);
-        const auto subject = to_x509(chain[i]);
-        if (X509_check_issued(issuer.get(), subject.get()) != X509_V_OK) {
-            out.push_back(cat("certificate ", i + 2, " (", chain[i + 1].subject,
-                              ") did not issue certificate ", i + 1, " (", chain[i].subject,
+        const Certificate& c = chain[i];
+        if (i == 0 && c.dns_names.empty() && c.ip_addresses.empty()) {
+            out.push_back(cat("certificate ", c.subject, " has no host name in subjectAltName"));
+        }
+        add_time_problems(out, c, now);
+        if (i == 0) continue;
+        const Certificate& issued = chain[i - 1];
+        if (X509_check_issued(to_x509(c).get(), to_x509(issued).get()) != X509_V_OK) {
+            out.push_back(cat("certificate ", i + 1, " (", c.subject,
+                              ") did not issue certificate ", i, " (", issued.subject,
                               "): wrong order or a foreign certificate"));
         }
     }
     static_cast<void>(openssl::take_error(""));
+    return out;
+}
+
+std::optional<std::string> check_server_certificate(std::string_view certificate_pem,
+                                                    std::string_view key_pem) {
+    const auto chain = parse_certificate_chain(certificate_pem);
+    if (!chain) return chain.error();
+    const auto key = PrivateKey::parse_pem(key_pem);
+    if (!key) return key.error();
+    std::string out;
+    for (const auto& error : chain_errors(*chain, &*key)) {
+        out += cat(out.empty() ? "" : "; ", error);
+    }
+    if (out.empty()) return std::nullopt;
     return out;
 }
 

@@ -41,10 +41,17 @@ std::string certificate_pem(const Certificate& certificate);
 enum class CertificateTime { valid, not_yet, expired };
 CertificateTime check_time(const Certificate& certificate, UtcTime now);
 
-// What makes a chain useless for a TLS server at this moment, as sentences without the file's name:
-// key of another certificate, wrong order, expired, no names, a key type that is not supported.
-// Empty if it is good. key may be nullptr where it is not known.
-std::vector<std::string>
-chain_problems(const std::vector<Certificate>& chain, const PrivateKey* key, UtcTime now);
+// What makes a chain useless for a TLS server, as sentences without the file's name: a key of
+// another certificate, a type of key that is not supported. Empty if it will do. key may be nullptr
+// where it is not known.
+std::vector<std::string> chain_errors(const std::vector<Certificate>& chain, const PrivateKey* key);
+// What clients may refuse, now or soon: expired, not valid yet, no name in subjectAltName, wrong
+// order.
+std::vector<std::string> chain_warnings(const std::vector<Certificate>& chain, UtcTime now);
+
+// The same question about two files: unreadable ones and chain_errors(), in one line. nullopt if a
+// server can use them.
+std::optional<std::string> check_server_certificate(std::string_view certificate_pem,
+                                                    std::string_view key_pem);
 
 } // namespace tambo

@@ -9,6 +9,8 @@ void KeyRing::add(uint32_t id, PrivateKey key) {
     keys_.insert_or_assign(id, std::move(key));
 }
 
+void KeyRing::remove(uint32_t id) { keys_.erase(id); }
+
 const PrivateKey* KeyRing::find(uint32_t id) const {
     const auto found = keys_.find(id);
     return found != keys_.end() ? &found->second : nullptr;

@@ -14,6 +14,7 @@ class KeyRing final : public KeySigner {
   public:
     // Replaces a key of the same id.
     void add(uint32_t id, PrivateKey key);
+    void remove(uint32_t id);
     const PrivateKey* find(uint32_t id) const;
     size_t size() const { return keys_.size(); }
 

@@ -6,6 +6,7 @@
 #include "common/crypto/openssl.h"
 #include "common/sys/file.h"
 
+#include <openssl/crypto.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
@@ -126,6 +127,19 @@ Result<std::string> PrivateKey::sign(SignScheme scheme, std::string_view tbs) co
     if (!good) return Err{cat("cannot sign: ", openssl::take_error("unknown reason"))};
     signature.resize(length);
     return signature;
+}
+
+uint32_t key_id(std::string_view public_key_der) {
+    const auto hash = sha256(public_key_der);
+    uint32_t id = 0;
+    for (size_t i = 0; i < 4; ++i)
+        id = id << 8 | static_cast<uint8_t>(hash[i]);
+    return id;
+}
+
+bool lock_key_memory() {
+    // 256 KiB hold some hundred RSA keys; beyond that keys go where all memory goes.
+    return CRYPTO_secure_malloc_init(256 * 1024, 64) == 1;
 }
 
 } // namespace tambo

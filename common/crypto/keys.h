@@ -19,8 +19,7 @@ class PrivateKey {
     // One unencrypted PEM block: PKCS #8, PKCS #1 (RSA) or SEC 1 (EC, EC PARAMETERS before it).
     // Errors are texts for the administrator and hold nothing of the input.
     static Result<PrivateKey> parse_pem(std::string_view pem);
-    // The same from the start of an open regular file (at most 64 KiB), whatever its position. The
-    // buffer is wiped.
+    // The same from the start of an open regular file (at most 64 KiB), whatever its position.
     static Result<PrivateKey> read_pem(int fd);
     // A new key; RSA has 2048 bits.
     static PrivateKey generate(KeyType type);
@@ -46,5 +45,14 @@ class PrivateKey {
     std::shared_ptr<evp_pkey_st> key_;
     KeyType type_;
 };
+
+// What a key is called between a network daemon and keyd: both know its public half, so neither
+// depends on the order of files or on when the other one was reloaded. The first four bytes of
+// SHA-256 of SubjectPublicKeyInfo.
+uint32_t key_id(std::string_view public_key_der);
+
+// Keeps private keys that are read from now on in memory that is neither swapped nor dumped. Once,
+// before the first key and before the sandbox; false if the kernel refused to lock it.
+bool lock_key_memory();
 
 } // namespace tambo

@@ -21,7 +21,7 @@ struct Sign {
     static constexpr uint16_t kType = 0x0901;
     static constexpr Loss kLoss = Loss::fail;
     using Reply = Signature;
-    uint32_t key_id = 0; // position in tls.key, from 1
+    uint32_t key_id = 0; // key_id() of crypto/keys.h
     uint8_t kind = 0;    // SignKind of crypto/key_signer.h; keyd refuses what it does not know
     uint16_t scheme = 0; // SignScheme, likewise
     std::string to_be_signed; // the whole content that the protocol defines, not a digest

@@ -64,7 +64,8 @@ TEST_CASE("certificates: a chain keeps its order and drops duplicates") {
     REQUIRE(chain->size() == 2);
     CHECK(chain.value()[0].subject == "CN=a.test");
     CHECK(chain.value()[1].subject == "CN=Test CA");
-    CHECK(chain_problems(*chain, &rsa_key(), UtcTime{kStart.ms + kDay}).empty());
+    CHECK(chain_errors(*chain, &rsa_key()).empty());
+    CHECK(chain_warnings(*chain, UtcTime{kStart.ms + kDay}).empty());
 }
 
 TEST_CASE("certificates: unreadable files are explained") {
@@ -90,24 +91,32 @@ TEST_CASE("certificates: unreadable files are explained") {
 }
 
 TEST_CASE("certificates: the problems of a chain, each in a sentence") {
+    using Sentences = std::vector<std::string>;
     const auto now = UtcTime{kStart.ms + kDay};
     const auto leaf = issue(ec_key(), {"a.test"});
-    const auto problems = [&](const std::string& pem, const PrivateKey* key, UtcTime at) {
-        return chain_problems(parse_certificate_chain(pem).value(), key, at);
-    };
-    CHECK(problems(leaf, &ec_key(), now).empty());
-    CHECK(problems(leaf, nullptr, now).empty());
-    CHECK(chain_problems({}, nullptr, now) == std::vector<std::string>{"no certificate"});
-    CHECK(problems(leaf, &rsa_key(), now) ==
-          std::vector<std::string>{"the private key (RSA 2048) does not belong to certificate "
-                                   "CN=a.test (EC P-256)"});
-    CHECK(problems(leaf, nullptr, UtcTime{kStart.ms - 1000}) ==
-          std::vector<std::string>{
-              "certificate CN=a.test is not valid before 2023-11-14T22:13:20.000Z"});
-    CHECK(problems(leaf, nullptr, UtcTime{kStart.ms + 40'000 * kDay}).size() == 1);
-    const auto swapped = problems(authority().certificate_pem() + leaf, nullptr, now);
-    REQUIRE(swapped.size() == 2); // no name in the CA's certificate, and the wrong order
-    CHECK(swapped[1].find("wrong order") != std::string::npos);
+    const auto chain = [](const std::string& pem) { return parse_certificate_chain(pem).value(); };
+
+    CHECK(chain_errors(chain(leaf), &ec_key()).empty());
+    CHECK(chain_errors(chain(leaf), nullptr).empty());
+    CHECK(chain_errors({}, nullptr) == Sentences{"no certificate"});
+    const std::string foreign = "the private key (RSA 2048) does not belong to certificate "
+                                "CN=a.test (EC P-256)";
+    CHECK(chain_errors(chain(leaf), &rsa_key()) == Sentences{foreign});
+
+    CHECK(chain_warnings(chain(leaf), now).empty());
+    CHECK(chain_warnings(chain(leaf), UtcTime{kStart.ms - 1000}) ==
+          Sentences{"certificate CN=a.test is not valid before 2023-11-14T22:13:20.000Z"});
+    CHECK(chain_warnings(chain(leaf), UtcTime{kStart.ms + 36'001 * kDay}) ==
+          Sentences{"certificate CN=a.test expired at 2122-06-08T22:13:20.000Z"});
+    CHECK(chain_warnings(chain(authority().certificate_pem() + leaf), now) ==
+          Sentences{"certificate CN=Test CA has no host name in subjectAltName",
+                    "certificate 2 (CN=a.test) did not issue certificate 1 (CN=Test CA): wrong "
+                    "order or a foreign certificate"});
+
+    CHECK(check_server_certificate(leaf, ec_key().pem()) == std::nullopt);
+    CHECK(check_server_certificate(leaf, rsa_key().pem()) == foreign);
+    CHECK(check_server_certificate("x", ec_key().pem()) == "no certificate in the file");
+    CHECK(check_server_certificate(leaf, leaf) == "no readable private key in the file");
 }
 
 TEST_CASE("certificates: time checks") {

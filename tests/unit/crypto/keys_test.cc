@@ -1,5 +1,6 @@
 #include "common/crypto/keys.h"
 
+#include "common/crypto/digest.h"
 #include "common/crypto/key_ring.h"
 #include "common/crypto/openssl.h"
 #include "tests/unit/crypto/tls_pair.h"
@@ -182,4 +183,13 @@ TEST_CASE("a key ring signs for the policy only, with the key that is named") {
     ring.add(7, p384_key()); // replaced: the scheme no longer fits
     CHECK(ring.size() == 1);
     CHECK(ring.sign(request).error() == "scheme does not fit key and kind");
+}
+
+TEST_CASE("a key's id follows from its public half") {
+    const auto id = key_id(ec_key().public_key());
+    std::string bytes;
+    for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(id >> shift));
+    CHECK(bytes == sha256(ec_key().public_key()).substr(0, 4));
+    CHECK(id != key_id(rsa_key().public_key()));
+    CHECK(id == key_id(PrivateKey::parse_pem(ec_key().pem())->public_key()));
 }
