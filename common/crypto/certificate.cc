@@ -242,6 +242,13 @@ std::vector<std::string> chain_warnings(const std::vector<Certificate>& chain, U
     return out;
 }
 
+std::vector<std::string>
+chain_problems(const std::vector<Certificate>& chain, const PrivateKey* key, UtcTime now) {
+    auto out = chain_errors(chain, key);
+    for (auto& warning : chain_warnings(chain, now)) out.push_back(std::move(warning));
+    return out;
+}
+
 std::optional<std::string> check_server_certificate(std::string_view certificate_pem,
                                                     std::string_view key_pem) {
     const auto chain = parse_certificate_chain(certificate_pem);

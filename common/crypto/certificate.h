@@ -49,8 +49,13 @@ std::vector<std::string> chain_errors(const std::vector<Certificate>& chain, con
 // order.
 std::vector<std::string> chain_warnings(const std::vector<Certificate>& chain, UtcTime now);
 
-// The same question about two files: unreadable ones and chain_errors(), in one line. nullopt if a
-// server can use them.
+// Both in one list.
+std::vector<std::string> chain_problems(const std::vector<Certificate>& chain,
+                                        const PrivateKey* key,
+                                        UtcTime now);
+
+// The question of chain_errors() about two files, which may also be unreadable; in one line.
+// nullopt if a server can use them.
 std::optional<std::string> check_server_certificate(std::string_view certificate_pem,
                                                     std::string_view key_pem);
 

@@ -30,9 +30,9 @@ void Control::bind(const std::string& peer, Channel& channel) {
     if (UniqueFd socket = boot_.take_peer(peer)) channel.attach(std::move(socket));
 }
 
-void Control::bind_socket(const std::string& peer, TakeSocket take) {
-    takers_.emplace_back(peer, std::move(take));
-    if (UniqueFd socket = boot_.take_peer(peer)) takers_.back().second(std::move(socket));
+void Control::bind_socket(const std::string& peer, std::function<void(UniqueFd)> take) {
+    if (UniqueFd socket = boot_.take_peer(peer)) take(std::move(socket));
+    sockets_.emplace_back(peer, std::move(take));
 }
 
 void Control::accept(const std::string& prefix, MakePeer make) {
@@ -46,7 +46,7 @@ void Control::attach(const std::string& peer, UniqueFd socket) {
     for (auto& [name, channel] : bound_) {
         if (name == peer) return channel->attach(std::move(socket));
     }
-    for (auto& [name, take] : takers_) {
+    for (auto& [name, take] : sockets_) {
         if (name == peer) return take(std::move(socket));
     }
     for (auto& known : dynamic_) {

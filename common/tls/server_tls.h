@@ -1,11 +1,11 @@
 // TLS of a daemon that accepts connections: certificates come from master, signatures from keyd,
-// and both may be replaced while the daemon serves.
+// and both are replaced while the daemon serves. Whatever is wrong with a new list of certificates,
+// the daemon goes on with the one that it has.
 #pragma once
 
 #include "common/base/unique_fd.h"
 #include "common/crypto/datagram_signer.h"
 #include "common/crypto/tls.h"
-#include "common/event/loop.h"
 #include "common/ipc/boot.h"
 #include "common/ipc/control.h"
 
@@ -20,32 +20,31 @@ namespace tambo {
 class ServerTls {
   public:
     // service and alpn as in TlsServerConfig.
-    ServerTls(Loop& loop, std::string service, std::vector<std::string> alpn);
+    ServerTls(std::string service, std::vector<std::string> alpn);
 
-    // Takes all "certificate:N" files of the start, makes the first context of them, and has keyd's
-    // socket brought by control, now and after each restart of keyd.
+    // Takes all "certificate:N" of the start and applies them; control brings keyd's socket, now
+    // and after each restart of keyd.
     void attach(ipc::Boot& boot, ipc::Control& control);
 
-    // For Control::on_file: true if name is a certificate. "certificate:1" begins a new list, which
-    // replaces the old one shortly after its last file came. If it is not usable, the old context
-    // stays and the event tls.refused says why.
+    // For Control::on_file: true if name is a certificate's. Takes effect with apply().
     bool take_file(std::string_view name, const UniqueFd& file);
+    // For Control::on_configure: the certificates that came since the last time are the new list
+    // (ipc::OpenFile). None came, or one of them is of no use (event tls.refused): no change.
+    void apply();
 
-    // For each new connection: what it is to use. Absent if there has never been a usable list:
-    // then the daemon announces no TLS, and what needs it (submissions, imaps) is not served.
+    // What each new connection is to use. Absent as long as there has been no usable list: the
+    // daemon announces no TLS then, and ports that begin with TLS close at once.
     const std::optional<TlsContext>& context() const { return context_; }
 
-    // What attach() and the timer do; for tests.
+    // Keyd's socket, for tests; attach() sees to it otherwise.
     void connect_keyd(UniqueFd socket);
-    void rebuild();
 
   private:
     std::string service_;
     std::vector<std::string> alpn_;
     std::shared_ptr<DatagramSigner> signer_;
-    std::vector<std::string> chains_; // PEM, in order of arrival
+    std::vector<std::string> chains_; // PEM, since the last apply()
     std::optional<TlsContext> context_;
-    Timer rebuild_timer_;
 };
 
 } // namespace tambo

@@ -82,9 +82,8 @@ std::string served(const ServerTls& tls) {
 } // namespace
 
 TEST_CASE("server tls: certificates by file, signatures by wire") {
-    Loop loop;
-    ServerTls tls(loop, "imap", {"imap"});
-    tls.rebuild();
+    ServerTls tls("imap", {"imap"});
+    tls.apply();
     CHECK(served(tls) == "no TLS");
     Keys keys(tls);
 
@@ -93,57 +92,54 @@ TEST_CASE("server tls: certificates by file, signatures by wire") {
     CHECK(tls.take_file("certificate:1", file_with(ec)));
     CHECK_FALSE(tls.take_file("key:1", file_with(ec)));
     CHECK_FALSE(tls.take_file("aliases", file_with("")));
-    tls.rebuild();
+    tls.apply();
     CHECK(served(tls) == fingerprint_of(ec));
 
     tls.take_file("certificate:1", file_with(rsa));
     CHECK(served(tls) == fingerprint_of(ec)); // until the list is complete
-    tls.rebuild();
+    tls.apply();
     CHECK(served(tls) == fingerprint_of(rsa));
 }
 
-TEST_CASE("server tls: a new list takes effect by itself") {
-    Loop loop;
-    ServerTls tls(loop, "imap", {});
+TEST_CASE("server tls: what came since the last time is the whole list") {
+    ServerTls tls("imap", {});
     Keys keys(tls);
     const auto first = issue(ec_key(), {"other.example.test"});
     const auto second = issue(rsa_key(), {"mail.example.test"});
     tls.take_file("certificate:1", file_with(first));
     tls.take_file("certificate:2", file_with(second));
-    CHECK_FALSE(tls.context().has_value());
-    while (!tls.context()) {
-        Timer stop(
-            loop, [](void* l) { static_cast<Loop*>(l)->stop(); }, &loop);
-        stop.arm(50);
-        loop.run();
-    }
+    tls.apply();
     CHECK(served(tls) == fingerprint_of(second)); // by its name
+    tls.apply();                                  // a reload that sent nothing
+    CHECK(served(tls) == fingerprint_of(second));
+    const auto third = issue(ec_key(), {"mail.example.test"});
+    tls.take_file("certificate:1", file_with(third));
+    tls.apply();
+    CHECK(served(tls) == fingerprint_of(third)); // the second is no longer there
 }
 
 TEST_CASE("server tls: a list with anything unusable in it leaves the old context") {
-    Loop loop;
-    ServerTls tls(loop, "imap", {});
+    ServerTls tls("imap", {});
     Keys keys(tls);
     const auto good = issue(ec_key(), {"mail.example.test"});
     tls.take_file("certificate:1", file_with(good));
-    tls.rebuild();
+    tls.apply();
     for (const auto& bad : {std::string(), std::string("nonsense"), ec_key().pem()}) {
         tls.take_file("certificate:1", file_with(issue(rsa_key(), {"mail.example.test"})));
         tls.take_file("certificate:2", file_with(bad));
-        tls.rebuild();
+        tls.apply();
         CHECK(served(tls) == fingerprint_of(good));
     }
     tls.take_file("certificate:1", UniqueFd());
-    tls.rebuild();
+    tls.apply();
     CHECK(served(tls) == fingerprint_of(good));
 }
 
 TEST_CASE("server tls: keyd goes and comes back") {
-    Loop loop;
-    ServerTls tls(loop, "imap", {});
+    ServerTls tls("imap", {});
     const auto good = issue(ec_key(), {"mail.example.test"});
     tls.take_file("certificate:1", file_with(good));
-    tls.rebuild();
+    tls.apply();
     CHECK(served(tls).find("keyd is away") != std::string::npos);
     { Keys keys(tls); }
     CHECK(served(tls).find("keyd is away") != std::string::npos);
@@ -152,11 +148,10 @@ TEST_CASE("server tls: keyd goes and comes back") {
 }
 
 TEST_CASE("server tls: a certificate whose key keyd does not have is a failed handshake") {
-    Loop loop;
-    ServerTls tls(loop, "imap", {});
+    ServerTls tls("imap", {});
     Keys keys(tls);
     tls.take_file("certificate:1", file_with(issue(p384_key(), {"mail.example.test"})));
-    tls.rebuild();
+    tls.apply();
     CHECK(served(tls).find("no key ") != std::string::npos);
 }
 
@@ -205,11 +200,10 @@ TEST_CASE("server tls: a handshake inside the sandbox of a network daemon") {
     REQUIRE(child >= 0);
     if (child == 0) {
         keyd_end.reset();
-        Loop loop;
-        ServerTls tls(loop, "imap", {});
+        ServerTls tls("imap", {});
         tls.connect_keyd(std::move(our_end));
         tls.take_file("certificate:1", file);
-        tls.rebuild();
+        tls.apply();
         const auto client = client_context(); // and the sockets: made before
         SocketPair sockets[2];
         sandbox::enter(sandbox::profiles::login, {});
@@ -225,7 +219,7 @@ TEST_CASE("server tls: a handshake inside the sandbox of a network daemon") {
             }
             good = good && status == TlsStatus::done;
             tls.take_file("certificate:1", renewed); // a reload inside
-            tls.rebuild();
+            tls.apply();
         }
         ::_exit(good ? 0 : 1);
     }
