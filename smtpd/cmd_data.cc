@@ -54,7 +54,6 @@ task<Reply> Session::cmd_data(std::string_view arguments) {
 task<> Session::receive(SpoolFile& spool, Content& content) {
     const int64_t begin_ms = Loop::monotonic_ms();
     const Pace& pace = service_.pace;
-    const int64_t session_end_ms = started_ms_ + pace.session_ms;
     std::string bytes;
     uint64_t received = 0, yielded = 0;
     while (!content.ended()) {
@@ -73,7 +72,7 @@ task<> Session::receive(SpoolFile& spool, Content& content) {
         yielded = received;
         co_await sleep_ms(service_.nursery, 0);
     }
-    stream_.set_deadline(std::max(session_end_ms, Loop::monotonic_ms() + pace.command_ms));
+    stream_.set_deadline(std::max(session_end_ms_, Loop::monotonic_ms() + pace.command_ms));
 }
 
 task<Reply> Session::conclude(SpoolFile& spool, const Content& content, Transaction& mail) {
@@ -108,8 +107,8 @@ task<Reply> Session::conclude(SpoolFile& spool, const Content& content, Transact
     ++messages_;
     recipients_ += mail.recipients.size();
     errors_ = junk_ = overshoot_ = 0;
-    started_ms_ = Loop::monotonic_ms(); // a session that delivers may go on
-    stream_.set_deadline(started_ms_ + service_.pace.session_ms);
+    session_end_ms_ = Loop::monotonic_ms() + service_.pace.session_ms; // who delivers may go on
+    stream_.set_deadline(session_end_ms_);
     log::Event("smtp.accepted")
         .sid(sid_)
         .qid(spool.qid())

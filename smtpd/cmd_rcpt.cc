@@ -21,7 +21,8 @@ constexpr int kOvershootMax = 1000; // refused with 452 before we lose patience
 } // namespace
 
 task<Reply> Session::cmd_rcpt(std::string_view arguments) {
-    auto rcpt = smtp::parse_rcpt(arguments, announced_, transaction_.smtputf8, unqualified_domain());
+    auto rcpt =
+        smtp::parse_rcpt(arguments, announced_, transaction_.smtputf8, unqualified_domain());
     if (!rcpt) throw Reject(rcpt.error());
     refused_rcpt_ = rcpt->forward_path.text();
     Recipients& recipients = transaction_.recipients;

@@ -47,14 +47,15 @@ std::string missing_fields(const mime::HeaderScanner& header,
 
 Authors find_authors(const mime::HeaderScanner& header, std::string_view default_domain) {
     Authors authors;
-    const auto values = header.values(Watched::from);
     if (header.count(Watched::from) == 0) return authors;
     authors.verdict = Authors::Verdict::refused;
-    const bool one_whole_field = header.count(Watched::from) == 1 && values.size() == 1 &&
-                                 !(header.kept_incomplete() &&
-                                   values[0].size() >= limits::header_kept_bytes / 2);
-    if (!one_whole_field) return authors;
-    const mime::Author author = mime::check_author(values);
+    const auto& fields = header.fields();
+    const auto from = std::find_if(fields.begin(), fields.end(),
+                                   [](const auto& field) { return field.name == Watched::from; });
+    const bool whole = from != fields.end() && !from->truncated;
+    if (header.count(Watched::from) > 1 || !whole) return authors;
+    const std::string_view value = from->value;
+    const mime::Author author = mime::check_author({&value, 1});
     using enum mime::Author::Verdict;
     const bool nameable = author.verdict == ok || author.verdict == several ||
                           (author.verdict == malformed && !default_domain.empty());

@@ -10,7 +10,9 @@ constexpr std::string_view kName = "Authentication-Results";
 // Comments may stand before the authserv-id; who writes more of them than this hides something.
 constexpr size_t kHeldMax = 2048;
 
-bool is_line_end(char c) { return c == '\r' || c == '\n'; }
+bool is_line_end(char c) {
+    return c == '\r' || c == '\n';
+}
 
 } // namespace
 
@@ -44,8 +46,11 @@ void ForgedResults::start_line(char c, std::string& out) {
 void ForgedResults::take(char c, std::string& out) {
     switch (body_ ? Field::passing : field_) {
     case Field::none:
-    case Field::passing: out.push_back(c); return;
-    case Field::dropping: return;
+    case Field::passing:
+        out.push_back(c);
+        return;
+    case Field::dropping:
+        return;
     case Field::name: {
         held_.push_back(c);
         const bool in_name = held_.size() <= kName.size();

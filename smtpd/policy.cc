@@ -9,7 +9,8 @@ namespace tambo::smtpd {
 
 namespace {
 
-constexpr size_t kPtrMax = 10; // research/security.md 2.4 N3
+// research/security.md 2.4 N3 allows 10; an honest host has one.
+constexpr size_t kPtrMax = 3;
 
 task<bool> name_has_address(Service& service, std::string name, std::string ip) {
     ipc::DnsLookup lookup;
@@ -29,8 +30,10 @@ void throw_refusal(const ipc::ReplyText& verdict) {
 }
 
 task<> require_own_address(Service& service, std::string token, std::string address) {
-    auto verdict =
-        co_await service.authd.call(ipc::CheckSender{std::move(token), std::move(address)});
+    ipc::CheckSender question;
+    question.token = std::move(token);
+    question.address = std::move(address);
+    auto verdict = co_await service.authd.call(std::move(question));
     throw_refusal(verdict);
 }
 
@@ -46,8 +49,7 @@ task<std::string> verified_client_name(Service& service, std::string ip) {
             if (!smtp::is_ldh_name(record.text)) continue; // research/security.md N5
             std::string name = record.text;
             std::string address = ip;
-            auto verified =
-                co_await name_has_address(service, std::move(name), std::move(address));
+            auto verified = co_await name_has_address(service, std::move(name), std::move(address));
             if (verified) co_return record.text;
         }
     } catch (const ipc::PeerLost&) {

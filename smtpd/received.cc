@@ -20,8 +20,8 @@ std::string from_clause(const TraceFacts& facts) {
     if (facts.client_literal.empty()) return cat("from localhost (uid ", facts.uid, ')');
     const bool other = facts.hello.kind == smtp::HelloName::Kind::other;
     return cat("from ", other ? harmless(facts.hello.text) : facts.hello.text, " (",
-               facts.client_name.empty() ? "unknown" : facts.client_name, ' ',
-               facts.client_literal, ')');
+               facts.client_name.empty() ? "unknown" : facts.client_name, ' ', facts.client_literal,
+               ')');
 }
 
 } // namespace

@@ -14,10 +14,10 @@ namespace tambo::smtpd {
 struct TraceFacts {
     std::string_view hostname;
     smtp::HelloName hello;
-    std::string client_name;     // verified; empty: unknown
-    std::string client_literal;  // "[192.0.2.1]"; empty for the local socket
-    uint32_t uid = 0;            // of the local socket
-    bool extended = true;        // EHLO
+    std::string client_name;    // verified; empty: unknown
+    std::string client_literal; // "[192.0.2.1]"; empty for the local socket
+    uint32_t uid = 0;           // of the local socket
+    bool extended = true;       // EHLO
     bool smtputf8 = false;
     bool authenticated = false;
     std::string tls_version, tls_cipher; // empty without TLS

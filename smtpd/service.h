@@ -1,6 +1,6 @@
-// What all sessions of one smtpd process share: its role, its peers, its configuration. One program,
-// wired twice: as mx (strangers, no logins) and as submission (our users). The role comes from
-// master; which of them a message came through queued knows from the channel, not from us.
+// What all sessions of one smtpd process share: its role, its peers, its configuration. One
+// program, wired twice: as mx (strangers, no logins) and as submission (our users). The role comes
+// from master; which of them a message came through queued knows from the channel, not from us.
 #pragma once
 
 #include "common/base/limits.h"
@@ -27,6 +27,7 @@ struct Pace {
     int64_t command_ms = limits::smtp_command_timeout_ms;
     int64_t stressed_command_ms = 10'000; // when most slots are taken (research/security.md 5.5)
     int64_t session_ms = limits::smtp_session_max_ms;
+    int64_t handshake_ms = 60'000;
     int64_t data_grace_ms = limits::smtp_data_rate_grace_ms;
     int64_t data_bytes_per_s = limits::smtp_data_rate_min_bytes_per_s;
     int64_t error_delay_ms = 1000; // before each reply behind smtp_errors_soft

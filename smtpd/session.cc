@@ -26,10 +26,14 @@ constexpr std::array<std::string_view, 10> kHttpVerbs{
 
 std::string_view door_name(Door door) {
     switch (door) {
-    case Door::smtp: return "smtp";
-    case Door::submission: return "submission";
-    case Door::submissions: return "submissions";
-    case Door::local: return "local";
+    case Door::smtp:
+        return "smtp";
+    case Door::submission:
+        return "submission";
+    case Door::submissions:
+        return "submissions";
+    case Door::local:
+        return "local";
     }
     return "smtp";
 }
@@ -63,9 +67,8 @@ const Session::Verb* Session::find_verb(std::string_view name) {
 
 Session::Session(Service& service, UniqueFd socket, Arrival arrival)
     : service_(service), stream_(service.nursery, std::move(socket), service.pace.command_ms),
-      arrival_(std::move(arrival)),
-      sid_(Id{service.random.u64(), service.random.u64()}.text()),
-      started_ms_(Loop::monotonic_ms()) {
+      arrival_(std::move(arrival)), sid_(Id{service.random.u64(), service.random.u64()}.text()),
+      started_ms_(Loop::monotonic_ms()), session_end_ms_(started_ms_ + service.pace.session_ms) {
     service_.sessions.insert(this);
 }
 
@@ -93,7 +96,7 @@ task<> Session::run() {
         .with("ip", client_ip())
         .with("port", arrival_.peer.port())
         .with("door", door_name(arrival_.door));
-    stream_.set_deadline(started_ms_ + service_.pace.session_ms);
+    stream_.set_deadline(session_end_ms_);
     std::optional<Reply> last;
     try {
         co_await talk();
@@ -126,6 +129,10 @@ bool Session::exempt_from_limits() const {
     return arrival_.peer.is_loopback() && !service_.config.limits_on_loopback;
 }
 
+std::string_view Session::unqualified_domain() const {
+    return is_local() ? std::string_view(service_.config.hostname) : std::string_view();
+}
+
 ipc::Service Session::ipc_service() const {
     return service_.is_mx() ? ipc::Service::mx : ipc::Service::submission;
 }
@@ -137,9 +144,11 @@ task<> Session::admit() {
         co_return;
     }
     if (exempt_from_limits()) co_return;
+    ipc::ConnectionOpened opened;
+    opened.service = ipc_service();
+    opened.client_ip = client_ip();
     try {
-        auto verdict =
-            co_await service_.authd.call(ipc::ConnectionOpened{ipc_service(), client_ip()});
+        auto verdict = co_await service_.authd.call(std::move(opened));
         counted_ = verdict.allowed;
         if (!verdict.allowed) throw Farewell(Reply(421, "4.7.0", verdict.reason), "limit");
     } catch (const ipc::PeerLost&) {
@@ -149,8 +158,10 @@ task<> Session::admit() {
 
 task<> Session::identify_local_user() {
     ipc::LocalUserAnswer answer;
+    ipc::LocalUser question;
+    question.uid = arrival_.uid;
     try {
-        answer = co_await service_.authd.call(ipc::LocalUser{arrival_.uid});
+        answer = co_await service_.authd.call(std::move(question));
     } catch (const ipc::PeerLost&) {
         throw Farewell(replies::local_error, "authd");
     }
@@ -235,8 +246,8 @@ task<Reply> Session::dispatch(std::string_view line) {
 void Session::check_turn(const Verb& verb) const {
     const bool more = !stream_.buffered().empty();
     const bool may_pipeline = announced_.has(smtp::Extension::pipelining);
-    const bool unauthorised = (verb.traits & ends_group) != 0 ||
-                              ((verb.traits & pipelines) != 0 && !may_pipeline);
+    const bool unauthorised =
+        (verb.traits & ends_group) != 0 || ((verb.traits & pipelines) != 0 && !may_pipeline);
     if (service_.is_mx() && more && unauthorised) {
         throw Farewell(replies::out_of_turn, "pipelining");
     }
@@ -259,7 +270,8 @@ void Session::refuse_unknown(std::string_view verb) const {
 task<> Session::settle(Reply reply) {
     if (reply.code == 0) co_return; // the handler has answered
     count_errors(reply);
-    if (errors_ > limits::smtp_errors_soft && reply.permanent() && service_.pace.error_delay_ms > 0) {
+    if (errors_ > limits::smtp_errors_soft && reply.permanent() &&
+        service_.pace.error_delay_ms > 0) {
         co_await stream_.flush();
         co_await sleep_ms(service_.nursery, service_.pace.error_delay_ms);
     }

@@ -5,6 +5,7 @@
 // last word when the message is complete. It never echoes a client's bytes.
 #pragma once
 
+#include "common/net/address.h"
 #include "common/net/stream.h"
 #include "common/smtp/command.h"
 #include "common/smtp/reply.h"
@@ -118,6 +119,8 @@ class Session {
     task<smtp::Reply> cmd_xclient(std::string_view arguments);
 
     bool is_local() const { return arrival_.door == Door::local; }
+    // On the local socket names may stand without a domain: they are this host's.
+    std::string_view unqualified_domain() const;
     bool is_authenticated() const { return !token_.empty(); }
     bool exempt_from_limits() const;
     ipc::Service ipc_service() const;
@@ -139,13 +142,13 @@ class Session {
     smtp::HelloName hello_;
     bool extended_ = false; // EHLO, not HELO
     smtp::ExtensionSet announced_;
-    std::string token_, login_; // after AUTH, or of the local user
+    std::string token_, login_;              // after AUTH, or of the local user
     std::optional<std::string> client_name_; // nullopt: not asked yet; empty: none
     Transaction transaction_;
 
     int errors_ = 0, junk_ = 0, overshoot_ = 0, auth_failures_ = 0;
     uint64_t messages_ = 0, recipients_ = 0;
-    int64_t started_ms_;
+    int64_t started_ms_, session_end_ms_;
 };
 
 } // namespace tambo::smtpd

@@ -30,6 +30,11 @@ void Control::bind(const std::string& peer, Channel& channel) {
     if (UniqueFd socket = boot_.take_peer(peer)) channel.attach(std::move(socket));
 }
 
+void Control::bind_socket(const std::string& peer, std::function<void(UniqueFd)> take) {
+    if (UniqueFd socket = boot_.take_peer(peer)) take(std::move(socket));
+    sockets_.emplace_back(peer, std::move(take));
+}
+
 void Control::accept(const std::string& prefix, MakePeer make) {
     makers_.emplace_back(prefix, std::move(make));
     for (const auto& name : boot_.peer_names()) {
@@ -40,6 +45,9 @@ void Control::accept(const std::string& prefix, MakePeer make) {
 void Control::attach(const std::string& peer, UniqueFd socket) {
     for (auto& [name, channel] : bound_) {
         if (name == peer) return channel->attach(std::move(socket));
+    }
+    for (auto& [name, take] : sockets_) {
+        if (name == peer) return take(std::move(socket));
     }
     for (auto& known : dynamic_) {
         if (known->name == peer && !known->gone) return known->channel->attach(std::move(socket));

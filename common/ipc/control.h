@@ -19,6 +19,9 @@ class Control {
 
     // The one peer of that name ("authd"): attached now and after each restart of the peer.
     void bind(const std::string& peer, Channel& channel);
+    // The same for a peer whose socket somebody else speaks on (keyd: a handshake cannot wait for
+    // the loop).
+    void bind_socket(const std::string& peer, std::function<void(UniqueFd)> take);
     // All peers whose name starts with prefix ("mx."): for each new one `make` is called with a
     // fresh Channel, before its socket is attached, and returns the object that serves it. Channel
     // and object live until the peer is gone for good and no handler runs any more.
@@ -59,6 +62,7 @@ class Control {
     Boot& boot_;
     Channel master_;
     std::vector<std::pair<std::string, Channel*>> bound_;
+    std::vector<std::pair<std::string, std::function<void(UniqueFd)>>> sockets_;
     std::vector<std::pair<std::string, MakePeer>> makers_;
     std::vector<std::unique_ptr<Dynamic>> dynamic_;
 };
