@@ -10,7 +10,7 @@ namespace tambo::limits {
 
 // ---- SMTP server (RFC 5321 4.5.3.1)
 inline constexpr size_t smtp_line_bytes = 2048;        // command line, CRLF included
-inline constexpr size_t smtp_auth_line_bytes = 12288;  // RFC 4954 4
+inline constexpr size_t smtp_auth_line_bytes = 16384;  // RFC 4954 4 wants 12288
 // RFC 5321 4.5.3.1.1 says 64 and asks for no limit where possible; VERP and SRS need more.
 inline constexpr size_t smtp_local_part_bytes = 256;
 inline constexpr size_t smtp_domain_bytes = 255;       // RFC 5321 4.5.3.1.2
@@ -29,7 +29,7 @@ inline constexpr int hops_max = 50;                    // Received fields
 inline constexpr size_t header_bytes_max = 1u << 20;   // whole header section
 inline constexpr size_t header_lines_max = 10'000;
 inline constexpr size_t header_field_bytes_max = 100 * 1024; // of one field, for indexing
-inline constexpr size_t header_kept_bytes = 32 * 1024; // of the fields an SMTP session looks at
+inline constexpr size_t header_kept_bytes = 16 * 1024; // of the fields an SMTP session looks at
 
 // ---- MIME
 inline constexpr size_t mime_depth_max = 100;

@@ -83,7 +83,7 @@ bool is_postmaster(std::string_view local) {
     return iequals(local, "postmaster");
 }
 
-Result<Address, AddressError> take_address(Cursor& in) {
+Result<Address, AddressError> take_address(Cursor& in, std::string_view default_domain) {
     auto local = take_local(in);
     if (!local) return Err{AddressError::syntax};
     if (local->size() > limits::smtp_local_part_bytes) return Err{AddressError::too_long};
@@ -91,11 +91,12 @@ Result<Address, AddressError> take_address(Cursor& in) {
     Address address;
     address.local_key = fold(*local);
     address.local = std::move(*local);
-    if (!in.accept('@')) {
+    const bool qualified = in.accept('@');
+    if (!qualified && default_domain.empty()) {
         if (!is_postmaster(address.local)) return Err{AddressError::syntax};
         return address;
     }
-    const auto domain = take_domain(in, false);
+    const auto domain = qualified ? take_domain(in, false) : default_domain;
     if (domain.size() > limits::smtp_domain_bytes) return Err{AddressError::too_long};
     auto key = key_of(domain);
     if (!key) return Err{AddressError::syntax};
@@ -148,12 +149,12 @@ bool Address::is_international() const {
 Result<Address, AddressError> parse_address(std::string_view text) {
     if (text.size() > limits::smtp_path_bytes) return Err{AddressError::too_long};
     Cursor in(text);
-    auto address = take_address(in);
+    auto address = take_address(in, {});
     if (address && !in.empty()) return Err{AddressError::syntax};
     return address;
 }
 
-Result<Path, AddressError> take_path(Cursor& in) {
+Result<Path, AddressError> take_path(Cursor& in, std::string_view default_domain) {
     const size_t start = in.position();
     if (!in.accept('<')) return Err{AddressError::syntax};
     Path path;
@@ -162,7 +163,7 @@ Result<Path, AddressError> take_path(Cursor& in) {
         if (!take_route(in)) return Err{AddressError::syntax};
         path.source_route = true;
     }
-    auto address = take_address(in);
+    auto address = take_address(in, path.source_route ? std::string_view() : default_domain);
     if (!address) return Err{address.error()};
     if (!in.accept('>')) return Err{AddressError::syntax};
     if (in.position() - start > limits::smtp_path_bytes) return Err{AddressError::too_long};

@@ -46,8 +46,9 @@ struct Path {
     std::string key() const { return address ? address->key() : std::string(); }
 };
 
-// Takes "<...>" from in and leaves it behind the '>'. RFC 5321 4.1.2.
-Result<Path, AddressError> take_path(Cursor& in);
+// Takes "<...>" from in and leaves it behind the '>'. RFC 5321 4.1.2. A local part without domain
+// is completed with default_domain, unless that is empty.
+Result<Path, AddressError> take_path(Cursor& in, std::string_view default_domain = {});
 
 // local in the form that stands before '@': as it is if it is a dot-string, else quoted with the
 // fewest quoted-pairs.

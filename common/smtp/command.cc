@@ -195,10 +195,12 @@ std::optional<HelloName> parse_hello(std::string_view arguments) {
     return name;
 }
 
-Result<MailCommand, ReplyText> parse_mail(std::string_view arguments, ExtensionSet announced) {
+Result<MailCommand, ReplyText> parse_mail(std::string_view arguments,
+                                          ExtensionSet announced,
+                                          std::string_view default_domain) {
     Cursor in(arguments);
     if (!take_keyword(in, "FROM:")) return Err{replies::bad_syntax};
-    auto path = take_path(in);
+    auto path = take_path(in, default_domain);
     if (!path || path->source_route) return Err{replies::bad_sender};
     if (!path->is_null() && path->address->is_bare_postmaster()) return Err{replies::bad_sender};
     MailCommand mail;
@@ -212,11 +214,13 @@ Result<MailCommand, ReplyText> parse_mail(std::string_view arguments, ExtensionS
     return mail;
 }
 
-Result<RcptCommand, ReplyText>
-parse_rcpt(std::string_view arguments, ExtensionSet announced, bool smtputf8) {
+Result<RcptCommand, ReplyText> parse_rcpt(std::string_view arguments,
+                                          ExtensionSet announced,
+                                          bool smtputf8,
+                                          std::string_view default_domain) {
     Cursor in(arguments);
     if (!take_keyword(in, "TO:")) return Err{replies::bad_syntax};
-    auto path = take_path(in);
+    auto path = take_path(in, default_domain);
     if (!path || path->is_null()) return Err{replies::bad_recipient};
     if (path->source_route) return Err{replies::source_route};
     if (path->address->is_international() && !smtputf8) return Err{replies::needs_smtputf8};

@@ -47,7 +47,10 @@ struct MailCommand {
 // A parameter of an extension that is not in announced is refused with 555 5.5.4, as an unknown
 // one; a malformed or repeated one with 501 5.5.4; a bad path with 501 5.1.7; a path or value that
 // needs SMTPUTF8 without that parameter with 553 5.6.7.
-Result<MailCommand, ReplyText> parse_mail(std::string_view arguments, ExtensionSet announced);
+// default_domain completes addresses without domain; empty: they are refused.
+Result<MailCommand, ReplyText> parse_mail(std::string_view arguments,
+                                          ExtensionSet announced,
+                                          std::string_view default_domain = {});
 
 // ---- RCPT: RFC 5321 4.1.1.3, RFC 3461 4
 namespace notify { // bits of RcptCommand::notify; 0: the parameter is absent
@@ -59,8 +62,10 @@ struct RcptCommand {
     std::string orcpt; // "rfc822;" xtext, as received
 };
 // As parse_mail, with 501 5.1.3 for a bad path. smtputf8: the MAIL command had that parameter.
-Result<RcptCommand, ReplyText>
-parse_rcpt(std::string_view arguments, ExtensionSet announced, bool smtputf8);
+Result<RcptCommand, ReplyText> parse_rcpt(std::string_view arguments,
+                                          ExtensionSet announced,
+                                          bool smtputf8,
+                                          std::string_view default_domain = {});
 
 // ---- AUTH: RFC 4954 4
 struct AuthCommand {

@@ -116,6 +116,15 @@ TEST_CASE("RCPT") {
     CHECK(rcpt_code("FROM:<a@b>") == "501 5.5.4");
 }
 
+TEST_CASE("a default domain completes what stands alone") {
+    const auto rcpt = parse_rcpt("TO:<root>", submission(), false, "host.example");
+    REQUIRE(rcpt);
+    CHECK(rcpt->forward_path.text() == "root@host.example");
+    CHECK(parse_mail("FROM:<>", submission(), "host.example")->reverse_path.is_null());
+    CHECK(parse_mail("FROM:<a@b>", submission(), "h")->reverse_path.text() == "a@b");
+    CHECK_FALSE(parse_rcpt("TO:<@a:root>", submission(), false, "host.example"));
+}
+
 TEST_CASE("DSN parameters of RCPT are kept for the envelope") {
     const auto rcpt =
         parse_rcpt("TO:<a@b> NOTIFY=success,DELAY ORCPT=rfc822;Bob+2Bx@b", with_dsn(), false);

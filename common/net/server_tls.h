@@ -1,0 +1,42 @@
+// The certificates of a daemon that serves TLS: taken as files from master, replaced while it runs,
+// with the private keys behind a socket to keyd. Whatever goes wrong with a new certificate, the
+// daemon goes on with the one it has.
+#pragma once
+
+#include "common/base/unique_fd.h"
+#include "common/crypto/datagram_signer.h"
+#include "common/crypto/tls.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tambo::net {
+
+class ServerTls {
+  public:
+    // service, alpn: as in TlsServerConfig. codec: the datagrams that keyd understands.
+    ServerTls(std::string service, std::vector<std::string> alpn, SignCodec codec);
+
+    // "certificate:N" is a PEM chain whose key keyd calls N; it replaces an earlier N. false: the
+    // name is not a certificate's. An unusable file is an event, not an error.
+    bool take_file(const std::string& name, const UniqueFd& file);
+    // The first socket to keyd, and one to each successor.
+    void take_signer(UniqueFd socket);
+
+    // For the next connection; nullopt while there is no usable certificate.
+    const std::optional<TlsContext>& context() const { return context_; }
+
+  private:
+    void rebuild();
+
+    TlsServerConfig config_;
+    std::shared_ptr<DatagramSigner> signer_;
+    std::map<uint32_t, std::string> chains_;
+    std::optional<TlsContext> context_;
+};
+
+} // namespace tambo::net

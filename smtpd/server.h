@@ -1,0 +1,38 @@
+// The listeners of one smtpd process and the sessions they start.
+#pragma once
+
+#include "common/net/listener.h"
+#include "smtpd/service.h"
+#include "smtpd/session.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tambo::smtpd {
+
+class Server {
+  public:
+    // service outlives the server.
+    explicit Server(Service& service) : service_(service) {}
+
+    // name: as master gives it, "smtp", "submission", "submissions", "submit" (the local socket).
+    // False for any other: nothing is opened.
+    bool listen(const std::string& name, UniqueFd socket);
+    // Starts a session, or tells the client that there are too many.
+    void accept(UniqueFd socket, Arrival arrival);
+    // No new connection, no new command; calls done when the last session has ended, at the latest
+    // after grace_ms (what still runs then is cut off).
+    void drain(int64_t grace_ms, std::function<void()> done);
+
+  private:
+    task<> wait_for_sessions(int64_t grace_ms, std::function<void()> done);
+
+    Service& service_;
+    std::vector<std::unique_ptr<net::Listener>> listeners_;
+};
+
+// The role that an instance name stands for: "mx.0" takes mail from strangers, all else from users.
+Role role_of(std::string_view instance);
+
+} // namespace tambo::smtpd
