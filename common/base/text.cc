@@ -3,39 +3,19 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace tambo {
 
 namespace {
-
-// Length of the well-formed UTF-8 sequence that s starts with, 0 if there is none. RFC 3629 4.
-size_t utf8_sequence(std::string_view s) {
-    const auto at = [&](size_t i) { return static_cast<unsigned char>(s[i]); };
-    const unsigned char lead = at(0);
-    if (lead < 0x80) return 1;
-    size_t length = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : 0;
-    if (lead >= 0xF0 && lead <= 0xF4) length = 4;
-    if (length == 0 || s.size() < length) return 0;
-    for (size_t i = 1; i < length; ++i) {
-        if ((at(i) & 0xC0) != 0x80) return 0;
-    }
-    if (lead == 0xE0 && at(1) < 0xA0) return 0;
-    if (lead == 0xED && at(1) > 0x9F) return 0;
-    if (lead == 0xF0 && at(1) < 0x90) return 0;
-    if (lead == 0xF4 && at(1) > 0x8F) return 0;
-    return length;
-}
 
 struct Unit {
     std::string_view suffix;
     int64_t factor;
 };
 
-constexpr std::array<Unit, 5> kDurations{{{"ms", 1},
-                                          {"s", 1000},
-                                          {"m", 60'000},
-                                          {"h", 3'600'000},
-                                          {"d", 86'400'000}}};
+constexpr std::array<Unit, 5> kDurations{
+    {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
 
 std::optional<uint64_t> scaled(std::string_view digits, uint64_t factor) {
     const auto number = parse_uint(digits, static_cast<uint64_t>(INT64_MAX) / factor);
@@ -58,9 +38,8 @@ std::string to_upper(std::string_view s) {
 }
 
 bool iequals(std::string_view a, std::string_view b) {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-               return lower(x) == lower(y);
-           });
+    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                              [](char x, char y) { return lower(x) == lower(y); });
 }
 
 bool istarts_with(std::string_view s, std::string_view prefix) {
@@ -68,9 +47,8 @@ bool istarts_with(std::string_view s, std::string_view prefix) {
 }
 
 size_t ifind(std::string_view haystack, std::string_view needle) {
-    const auto found =
-        std::search(haystack.begin(), haystack.end(), needle.begin(), needle.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
+    const auto found = std::search(haystack.begin(), haystack.end(), needle.begin(), needle.end(),
+                                   [](char x, char y) { return lower(x) == lower(y); });
     if (found == haystack.end() && !needle.empty()) return std::string_view::npos;
     return static_cast<size_t>(found - haystack.begin());
 }
@@ -98,7 +76,33 @@ std::pair<std::string_view, std::string_view> split_once(std::string_view s, cha
     return {s.substr(0, at), s.substr(at + 1)};
 }
 
-bool is_ascii(std::string_view s) { return std::none_of(s.begin(), s.end(), is_8bit); }
+bool is_ascii(std::string_view s) {
+    while (s.size() >= sizeof(uint64_t)) { // message bodies: eight at a time
+        uint64_t block = 0;
+        std::memcpy(&block, s.data(), sizeof block);
+        if ((block & 0x8080808080808080u) != 0) return false;
+        s.remove_prefix(sizeof block);
+    }
+    return std::none_of(s.begin(), s.end(), is_8bit);
+}
+
+// RFC 3629 4.
+size_t utf8_sequence(std::string_view s) {
+    const auto at = [&](size_t i) { return static_cast<unsigned char>(s[i]); };
+    const unsigned char lead = at(0);
+    if (lead < 0x80) return 1;
+    size_t length = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : 0;
+    if (lead >= 0xF0 && lead <= 0xF4) length = 4;
+    if (length == 0 || s.size() < length) return 0;
+    for (size_t i = 1; i < length; ++i) {
+        if ((at(i) & 0xC0) != 0x80) return 0;
+    }
+    if (lead == 0xE0 && at(1) < 0xA0) return 0;
+    if (lead == 0xED && at(1) > 0x9F) return 0;
+    if (lead == 0xF0 && at(1) < 0x90) return 0;
+    if (lead == 0xF4 && at(1) > 0x8F) return 0;
+    return length;
+}
 
 bool is_utf8(std::string_view s) {
     while (!s.empty()) {
@@ -132,10 +136,14 @@ std::optional<int64_t> parse_duration_ms(std::string_view s) {
 std::optional<uint64_t> parse_size_bytes(std::string_view s) {
     if (s.empty()) return std::nullopt;
     switch (upper(s.back())) {
-    case 'K': return scaled(s.substr(0, s.size() - 1), uint64_t{1} << 10);
-    case 'M': return scaled(s.substr(0, s.size() - 1), uint64_t{1} << 20);
-    case 'G': return scaled(s.substr(0, s.size() - 1), uint64_t{1} << 30);
-    default: return scaled(s, 1);
+    case 'K':
+        return scaled(s.substr(0, s.size() - 1), uint64_t{1} << 10);
+    case 'M':
+        return scaled(s.substr(0, s.size() - 1), uint64_t{1} << 20);
+    case 'G':
+        return scaled(s.substr(0, s.size() - 1), uint64_t{1} << 30);
+    default:
+        return scaled(s, 1);
     }
 }
 

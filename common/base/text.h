@@ -60,6 +60,8 @@ std::pair<std::string_view, std::string_view> split_once(std::string_view s, cha
 bool is_ascii(std::string_view s);
 // Well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF).
 bool is_utf8(std::string_view s);
+// Length of the well-formed UTF-8 sequence that s (not empty) begins with, 0 if there is none.
+size_t utf8_sequence(std::string_view s);
 
 // The whole of s as a decimal number without sign, blanks or leading '+', at most max.
 std::optional<uint64_t> parse_uint(std::string_view s, uint64_t max = UINT64_MAX);
