@@ -70,6 +70,7 @@ inline constexpr int bad_commands = 20;
 // ---- relay client (research/mta.md 5)
 inline constexpr int64_t relay_connect_timeout_ms = 30'000;
 inline constexpr int64_t relay_command_timeout_ms = 300'000;
+inline constexpr int64_t relay_tls_timeout_ms = 60'000;
 inline constexpr int64_t relay_data_timeout_ms = 120'000;
 inline constexpr int64_t relay_block_timeout_ms = 180'000;
 inline constexpr int64_t relay_final_timeout_ms = 600'000;
@@ -77,6 +78,10 @@ inline constexpr size_t relay_reply_line_bytes = 512;
 inline constexpr size_t relay_reply_lines = 100;
 inline constexpr size_t relay_recipients_per_transaction = 50;
 inline constexpr size_t relay_addresses_per_try = 5;
+inline constexpr size_t relay_sessions_per_try = 2; // of them, those that got as far as EHLO
+inline constexpr int64_t relay_idle_ms = 2'000;     // a connection is kept for the next message
+inline constexpr int64_t relay_reuse_ms = 300'000;  // after its opening
+inline constexpr int relay_reuse_messages = 100;
 inline constexpr size_t relay_concurrency_per_destination = 20;
 
 // ---- DNS (research/security.md 2.4)

@@ -4,8 +4,6 @@
 #include "common/base/check.h"
 #include "common/conf/validate.h"
 
-#include <algorithm>
-
 namespace tambo::conf {
 
 namespace {
@@ -62,11 +60,7 @@ RelaydConfig make_relayd_config(const Config& config, const std::string& passwor
     part.hostname = config.hostname;
     part.port = static_cast<uint16_t>(config.relay.port);
     part.sessions_max = config.relay.sessions_max;
-    for (const Endpoint& own : config.listen.smtp)
-        part.own_ports.push_back(own.port);
-    std::ranges::sort(part.own_ports);
-    const auto repeated = std::ranges::unique(part.own_ports);
-    part.own_ports.erase(repeated.begin(), repeated.end());
+    part.own_listeners = config.listen.smtp;
     if (config.relay.smarthost.empty()) return part;
     const auto smarthost = parse_smarthost(config.relay.smarthost);
     check(smarthost.has_value(), "relay.smarthost was validated");

@@ -1,6 +1,8 @@
 // What relayd needs of the configuration. The smarthost's password is in no other daemon's part.
 #pragma once
 
+#include "common/conf/config.h"
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -33,12 +35,11 @@ struct RelaydConfig {
     uint16_t port = 25;   // of other servers
     RelayRoute smarthost;
     int64_t sessions_max = 0;
-    std::vector<uint16_t> own_ports; // of listen.smtp: an MX with one of our addresses and one of
-                                     // these is ourselves
+    std::vector<Endpoint> own_listeners; // listen.smtp: an MX that leads to one of them is ourselves
 
     template <class V>
     void visit(V& v) {
-        v(hostname, port, smarthost, sessions_max, own_ports);
+        v(hostname, port, smarthost, sessions_max, own_listeners);
     }
 };
 

@@ -94,8 +94,8 @@ TEST_CASE("auto logs to the journal where there is one") {
     CHECK(make_logd_config(config, true).file == "mail.events");
 }
 
-TEST_CASE("relayd knows the ports on which we listen") {
+TEST_CASE("relayd knows where we listen") {
     Config config = example();
     config.listen.smtp = {{"", 2525}, {"127.0.0.1", 25}, {"::1", 25}};
-    CHECK(make_relayd_config(config, "").own_ports == std::vector<uint16_t>{25, 2525});
+    CHECK(make_relayd_config(config, "").own_listeners == config.listen.smtp);
 }

@@ -1,0 +1,93 @@
+// A session with one other mail server, up to the point where mail can be given to it: connect,
+// greeting, EHLO, STARTTLS, login. The client side of RFC 5321 3.1 to 3.2, RFC 3207 and RFC 4954.
+//
+// What the server says before TLS is forgotten after it, and a byte that arrives between "220 go"
+// and the handshake ends the session (response injection, research/security.md F8).
+#pragma once
+
+#include "common/conf/relayd_config.h"
+#include "common/net/stream.h"
+#include "common/smtp/client_reply.h"
+#include "relayd/route.h"
+#include "relayd/verdict.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tambo::relayd {
+
+// The reply that nobody could understand: malformed, or endless.
+struct ProtocolError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// What is wanted of a session.
+struct SessionPolicy {
+    std::string hostname; // for EHLO
+    conf::TlsDemand tls = conf::TlsDemand::opportunistic;
+    bool implicit_tls = false;
+    bool starttls = true;       // use it where offered
+    std::string user, password; // log in with these; empty: no login
+};
+
+struct TlsContexts {
+    TlsContext opportunistic, required;
+};
+
+class Connection {
+  public:
+    enum class Opened {
+        ready,
+        failed,     // failure() says why: try another address
+        tls_failed, // the same, but the server may be worth a session without TLS
+    };
+
+    // socket: connected, non-blocking.
+    Connection(Nursery& nursery, UniqueFd socket, Hop hop);
+
+    // Up to the point where MAIL can be sent. Throws what waits throw (Closed, TimedOut, Cancelled,
+    // net::TlsError, std::system_error) and ProtocolError; stage() then says where.
+    task<Opened> open(const SessionPolicy& policy, const TlsContexts& contexts);
+    const Verdict& failure() const { return failure_; }
+
+    // ---- for the transaction
+    const Hop& hop() const { return hop_; }
+    const smtp::ServerOffer& offer() const { return offer_; }
+    bool offers(smtp::Extension e) const { return offer_.extensions.has(e); }
+    net::Stream& stream() { return stream_; }
+    // "the greeting", "the reply to MAIL": completes "while waiting for ...".
+    const std::string& stage() const { return stage_; }
+
+    // Queues a command line; reply() sends it. No CR, LF or NUL may be in it (check).
+    void put(std::string_view command);
+    // Sends what is queued and reads one whole reply within timeout_ms, however slowly it trickles.
+    // An endless refusal counts as one and leaves the session unusable.
+    task<smtp::ServerReply> reply(std::string stage, int64_t timeout_ms);
+    // False after an endless reply, a 421 (RFC 5321 3.8) or a failed content: only close it.
+    bool usable() const { return usable_; }
+    void give_up() { usable_ = false; }
+
+    // "TLSv1.3", or "" without TLS.
+    std::string tls_version() const { return stream_.tls_info().version; }
+    int64_t opened_at_ms = 0;
+    int messages = 0; // transactions so far
+
+  private:
+    task<bool> greet();
+    task<bool> hello(const std::string& hostname);
+    task<Opened> start_tls(const SessionPolicy& policy, const TlsContexts& contexts);
+    task<bool> handshake(const SessionPolicy& policy, const TlsContexts& contexts);
+    task<bool> log_in(const SessionPolicy& policy);
+    bool fail(Verdict verdict);
+
+    Hop hop_;
+    net::Stream stream_;
+    smtp::ServerOffer offer_;
+    std::string stage_;
+    Verdict failure_;
+    bool usable_ = true;
+};
+
+} // namespace tambo::relayd
