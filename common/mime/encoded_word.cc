@@ -152,7 +152,7 @@ std::string encode_words(std::string_view utf8) {
         q_size += q_width(character);
         at += character.size();
     }
-    const bool base64 = q_size > (text.size() + 2) / 3 * 4;
+    const bool base64 = q_size > 2 * text.size(); // mostly ASCII stays readable
     std::string out;
     for (size_t at = 0; at < text.size();) {
         std::string payload;
