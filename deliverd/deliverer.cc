@@ -19,12 +19,16 @@ ipc::Delivered deferred(const char* enhanced, std::string text) {
 
 ipc::Delivered answer_for(const LinkResult& result) {
     switch (result.outcome) {
-    case LinkOutcome::no_space: return deferred("4.3.1", "the disk is full");
-    case LinkOutcome::no_account: return deferred("4.3.0", "the account's directory is missing");
-    case LinkOutcome::no_body: return deferred("4.3.0", "the message is not in the spool");
+    case LinkOutcome::no_space:
+        return deferred("4.3.1", "the disk is full");
+    case LinkOutcome::no_account:
+        return deferred("4.3.0", "the account's directory is missing");
+    case LinkOutcome::no_body:
+        return deferred("4.3.0", "the message is not in the spool");
     case LinkOutcome::foreign:
         return deferred("4.3.0", "another file has the name of the message");
-    default: return deferred("4.3.0", "cannot link the message: " + error_text(result.error));
+    default:
+        return deferred("4.3.0", "cannot link the message: " + error_text(result.error));
     }
 }
 

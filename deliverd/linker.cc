@@ -20,8 +20,10 @@ constexpr size_t kChunkBytes = 256 * 1024;
 LinkResult result_of(int error) {
     switch (error) {
     case ENOSPC:
-    case EDQUOT: return {LinkOutcome::no_space, error, false};
-    default: return {LinkOutcome::failed, error, false};
+    case EDQUOT:
+        return {LinkOutcome::no_space, error, false};
+    default:
+        return {LinkOutcome::failed, error, false};
     }
 }
 
@@ -59,7 +61,8 @@ LinkResult Linker::link(const ipc::Deliver& job) const {
     const int error = errno;
     struct stat source {};
     switch (error) {
-    case EEXIST: return judge_existing(job, target);
+    case EEXIST:
+        return judge_existing(job, target);
     case ENOENT:
         if (::fstatat(spool_fd_, job.spool_name.c_str(), &source, AT_SYMLINK_NOFOLLOW) != 0) {
             // Delivered before, and queued has let go of the spool's name since.
@@ -72,13 +75,16 @@ LinkResult Linker::link(const ipc::Deliver& job) const {
         return {LinkOutcome::no_account, error, false};
     case EXDEV:
     case EMLINK:
-    case EPERM: return copy(job, target);
-    default: return result_of(error);
+    case EPERM:
+        return copy(job, target);
+    default:
+        return result_of(error);
     }
 }
 
 LinkResult Linker::judge_existing(const ipc::Deliver& job, const std::string& target) const {
-    struct stat source {}, there {};
+    struct stat source {
+    }, there{};
     if (::fstatat(mail_fd_, target.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0) {
         return result_of(errno);
     }
@@ -97,8 +103,8 @@ LinkResult Linker::judge_existing(const ipc::Deliver& job, const std::string& ta
 }
 
 LinkResult Linker::copy(const ipc::Deliver& job, const std::string& target) const {
-    const UniqueFd from(::openat(spool_fd_, job.spool_name.c_str(),
-                                 O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    const UniqueFd from(
+        ::openat(spool_fd_, job.spool_name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     if (!from.valid()) return {LinkOutcome::no_body, errno, false};
     const std::string partial = target + ".part";
     ::unlinkat(mail_fd_, partial.c_str(), 0); // of an attempt that died
@@ -122,7 +128,8 @@ LinkResult Linker::copy(const ipc::Deliver& job, const std::string& target) cons
         return result_of(error);
     }
     const std::string bucket = target.substr(0, target.rfind('/'));
-    const UniqueFd directory(::openat(mail_fd_, bucket.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const UniqueFd directory(
+        ::openat(mail_fd_, bucket.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!directory.valid() || ::fsync(directory.get()) != 0) return result_of(errno);
     return {LinkOutcome::linked, 0, true};
 }

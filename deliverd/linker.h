@@ -1,6 +1,6 @@
-// Brings a spool body into an account: one hard link, so that a message is on the disk once whatever
-// the number of its recipients. Where the filesystem cannot link (another filesystem, too many
-// links) it copies. Never reads a message otherwise, never writes one.
+// Brings a spool body into an account: one hard link, so that a message is on the disk once
+// whatever the number of its recipients. Where the filesystem cannot link (another filesystem, too
+// many links) it copies. Never reads a message otherwise, never writes one.
 #pragma once
 
 #include "common/base/id.h"

@@ -1,0 +1,31 @@
+// The recent events, for `tambo trace`: the last kilobytes of the log in memory. Nothing here
+// blocks or writes.
+#pragma once
+
+#include "common/sys/log.h"
+
+#include <cstddef>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tambo::logd {
+
+class Recent {
+  public:
+    explicit Recent(size_t bytes_max) : bytes_max_(bytes_max) {}
+
+    void add(log::Record record);
+    // Events of a queue id, a session, or an address, oldest first, since an instant. For an
+    // address also every event of the messages and sessions in which it occurs; for a queue id
+    // those of its session, and the other way round.
+    std::vector<const log::Record*> find(std::string_view what, UtcTime since) const;
+    size_t size() const { return records_.size(); }
+
+  private:
+    std::deque<log::Record> records_;
+    size_t bytes_ = 0, bytes_max_;
+};
+
+} // namespace tambo::logd

@@ -1,0 +1,172 @@
+#include "logd/server.h"
+
+#include "common/base/limits.h"
+#include "common/base/text.h"
+#include "common/sys/clock.h"
+#include "common/sys/fdpass.h"
+#include "common/sys/file.h"
+#include "logd/line.h"
+
+#include <sysexits.h>
+
+namespace tambo::logd {
+
+namespace {
+
+constexpr size_t kRecentBytes = 32u << 20;
+constexpr size_t kReadBackBytes = 8u << 20;
+constexpr size_t kPageRows = 30; // each at most 2 KiB: a page fits a datagram
+constexpr int kBatch = 256;
+
+task<ipc::AdminAnswer> as_task(ipc::AdminAnswer answer) {
+    co_return answer;
+}
+
+std::string fields_text(const log::Record& r) {
+    std::string text;
+    for (const auto& [key, value] : r.fields) {
+        if (!text.empty()) text.push_back(' ');
+        text += cat(key, '=', escape(value, 300));
+    }
+    return text.substr(0, 1500);
+}
+
+} // namespace
+
+struct Server::Source {
+    Server& server;
+    std::string instance;
+    UniqueFd socket;
+    FdWatch watch;
+
+    Source(Server& s, std::string name, UniqueFd fd)
+        : server(s), instance(std::move(name)), socket(std::move(fd)),
+          watch(
+              s.loop_,
+              socket.get(),
+              [](void* self, unsigned) {
+                  auto* source = static_cast<Source*>(self);
+                  source->server.receive(*source);
+              },
+              this) {
+        set_nonblocking(socket.get());
+        watch.arm_read(0);
+    }
+};
+
+Server::Server(Loop& loop, Writer& writer, ipc::AdminServer& admin)
+    : loop_(loop), writer_(writer), recent_(kRecentBytes) {
+    admin.on("trace",
+             [this](ipc::AdminRequest request, ipc::Asker) { return as_task(trace(request)); });
+    admin.on("status", [this](ipc::AdminRequest, ipc::Asker) { return as_task(status()); });
+}
+
+Server::~Server() = default;
+
+void Server::add_source(const std::string& instance, UniqueFd socket) {
+    sources_[instance] = std::make_unique<Source>(*this, instance, std::move(socket));
+}
+
+void Server::load_recent() {
+    writer_.read_back(kReadBackBytes, [this](std::string_view line) {
+        if (auto record = parse_line(line)) recent_.add(std::move(*record));
+    });
+}
+
+void Server::receive(Source& source) {
+    for (int i = 0; i < kBatch; ++i) {
+        Datagram datagram;
+        const auto status =
+            receive_datagram(source.socket.get(), limits::ipc_message_bytes, 0, datagram);
+        if (status == ReceiveStatus::would_block) break;
+        if (status == ReceiveStatus::closed) {
+            source.watch.disarm_read();
+            break;
+        }
+        auto record = log::decode(datagram.bytes);
+        if (!record) {
+            ++malformed_;
+            continue;
+        }
+        record->daemon = source.instance;
+        accept(std::move(*record));
+    }
+    flush_later();
+}
+
+void Server::accept(log::Record record) {
+    ++events_;
+    if (record.dropped_before > 0) {
+        dropped_ += record.dropped_before;
+        log::Record notice;
+        notice.time = record.time;
+        notice.level = log::Level::warning;
+        notice.daemon = record.daemon;
+        notice.event = "log.dropped";
+        notice.fields.emplace_back("events", cat(record.dropped_before));
+        writer_.write(notice);
+    }
+    writer_.write(record);
+    recent_.add(std::move(record));
+}
+
+// One write for all that arrived in a turn of the loop.
+void Server::flush_later() {
+    if (flush_posted_) return;
+    flush_posted_ = true;
+    loop_.post([this] {
+        flush_posted_ = false;
+        writer_.flush();
+    });
+}
+
+void Server::drain() {
+    for (auto& [name, source] : sources_)
+        receive(*source);
+    writer_.flush();
+}
+
+ipc::AdminAnswer Server::trace(const ipc::AdminRequest& request) const {
+    ipc::AdminAnswer answer;
+    if (request.words.empty()) {
+        answer.exit_code = EX_USAGE;
+        answer.error = "trace what? a queue id, a session or an address";
+        return answer;
+    }
+    UtcTime since;
+    for (const auto& word : request.words) {
+        const auto [key, value] = split_once(word, '=');
+        if (key != "since" || &word == &request.words.front()) continue;
+        const auto back = parse_duration_ms(value);
+        if (!back) {
+            answer.exit_code = EX_USAGE;
+            answer.error = "since takes a duration such as 2h";
+            return answer;
+        }
+        since.ms = SystemClock().now().ms - *back;
+    }
+    answer.columns = {"time", "daemon", "event", "sid", "qid", "rcpt", "fields"};
+    const auto found = recent_.find(request.words[0], since);
+    const size_t first = parse_uint(request.cursor).value_or(0);
+    for (size_t i = first; i < found.size() && i < first + kPageRows; ++i) {
+        const log::Record& r = *found[i];
+        answer.rows.push_back(
+            {format_rfc3339(r.time), r.daemon, r.event, r.sid, r.qid, r.rcpt, fields_text(r)});
+    }
+    if (first + kPageRows < found.size()) answer.next = cat(first + kPageRows);
+    if (found.empty()) {
+        answer.exit_code = 1;
+        answer.error = "no recent event mentions " + escape(request.words[0]);
+    }
+    return answer;
+}
+
+ipc::AdminAnswer Server::status() const {
+    ipc::AdminAnswer answer;
+    answer.columns = {"events", "dropped", "malformed", "lost", "recent"};
+    answer.rows.push_back(
+        {cat(events_), cat(dropped_), cat(malformed_), cat(writer_.lost()), cat(recent_.size())});
+    return answer;
+}
+
+} // namespace tambo::logd

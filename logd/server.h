@@ -1,0 +1,44 @@
+// Takes events from every process and answers `tambo trace`. Talks back to nobody: the channels are
+// one-way, and whose events they are is master's word.
+#pragma once
+
+#include "common/event/loop.h"
+#include "common/ipc/admin.h"
+#include "logd/recent.h"
+#include "logd/writer.h"
+
+#include <map>
+#include <memory>
+#include <string>
+
+namespace tambo::logd {
+
+class Server {
+  public:
+    Server(Loop& loop, Writer& writer, ipc::AdminServer& admin);
+    ~Server();
+
+    // The receiving end of a process's events.
+    void add_source(const std::string& instance, UniqueFd socket);
+    // Of the file, so that trace reaches back over a restart.
+    void load_recent();
+    // What the channels still hold: before the process ends.
+    void drain();
+
+  private:
+    struct Source;
+    void receive(Source& source);
+    void accept(log::Record record);
+    void flush_later();
+    ipc::AdminAnswer trace(const ipc::AdminRequest& request) const;
+    ipc::AdminAnswer status() const;
+
+    Loop& loop_;
+    Writer& writer_;
+    Recent recent_;
+    std::map<std::string, std::unique_ptr<Source>> sources_;
+    uint64_t events_ = 0, dropped_ = 0, malformed_ = 0;
+    bool flush_posted_ = false;
+};
+
+} // namespace tambo::logd

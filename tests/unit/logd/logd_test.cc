@@ -1,0 +1,102 @@
+#include "logd/journal.h"
+#include "logd/line.h"
+#include "logd/recent.h"
+#include "logd/writer.h"
+
+#include "common/base/text.h"
+#include "common/sys/file.h"
+
+#include <catch2/catch.hpp>
+
+#include <fcntl.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+using namespace tambo;
+using namespace tambo::logd;
+
+namespace {
+
+log::Record record(const std::string& event, const std::string& sid, const std::string& qid) {
+    log::Record r;
+    r.time = UtcTime{1'795'497'616'123};
+    r.daemon = "mx.0";
+    r.event = event;
+    r.sid = sid;
+    r.qid = qid;
+    return r;
+}
+
+} // namespace
+
+TEST_CASE("a hostile value stays one line and cannot forge a field") {
+    auto r = record("auth.failed", "s1", "");
+    r.fields = {{"ip", "192.0.2.1"}, {"user", "x\" ip=\"9.9.9.9\"\n\x1b]0;"}};
+    const std::string line = format_line(r);
+    CHECK(line == "2026-11-24T05:20:16.123Z mx.0 auth.failed sid=s1 ip=\"192.0.2.1\" "
+                  "user=\"x\\x22 ip=\\x229.9.9.9\\x22\\x0a\\x1b]0;\"");
+    const auto back = parse_line(line);
+    REQUIRE(back);
+    CHECK(back->fields.size() == 2);
+    CHECK(back->fields[0].second == "192.0.2.1");
+    for (size_t cut = 0; cut < 45; ++cut) CHECK_NOTHROW(parse_line(line.substr(0, cut)));
+    CHECK(journal_datagram(r, line).find("\nTAMBO_SID=s1\n") != std::string::npos);
+}
+
+TEST_CASE("a daemon cannot put a line end into names") {
+    auto r = record("a b\nc", "x\ny", "");
+    CHECK(format_line(r) == "2026-11-24T05:20:16.123Z mx.0 a?b?c sid=x?y");
+}
+
+TEST_CASE("trace finds a message's whole road from any of its names") {
+    Recent recent(1u << 20);
+    auto connected = record("smtp.connected", "s1", "");
+    recent.add(connected);
+    auto accepted = record("queue.accepted", "s1", "q1");
+    accepted.fields = {{"from", "Alice@example.test"}};
+    recent.add(accepted);
+    auto delivered = record("queue.delivered", "", "q1");
+    delivered.rcpt = "bob@example.test";
+    recent.add(delivered);
+    recent.add(record("queue.accepted", "s1", "q2"));
+    recent.add(record("smtp.connected", "s9", ""));
+    for (const auto* what : {"q1", "alice@example.test", "bob@example.test"}) {
+        const auto found = recent.find(what, UtcTime{0});
+        CHECK(found.back()->event == "queue.delivered");
+    }
+    CHECK(recent.find("s1", UtcTime{0}).size() == 4);
+    CHECK(recent.find("nobody", UtcTime{0}).empty());
+    CHECK(recent.find("q1", UtcTime{1'895'497'616'123}).empty());
+}
+
+TEST_CASE("memory is bounded") {
+    Recent recent(100'000);
+    for (int i = 0; i < 10'000; ++i) recent.add(record("x", cat("s", i), ""));
+    CHECK(recent.size() < 1000);
+    CHECK(recent.find("s9999", UtcTime{0}).size() == 1);
+}
+
+TEST_CASE("the file rotates by size and is read back") {
+    char dir[] = "/tmp/tambo-logd-XXXXXX";
+    REQUIRE(::mkdtemp(dir) != nullptr);
+    const UniqueFd fd = open_or_throw(dir, O_RDONLY | O_DIRECTORY);
+    conf::LogdConfig config;
+    config.file = "events.log";
+    config.file_size_max = 1000;
+    config.files_kept = 3;
+    Writer writer(config, fd.get(), UniqueFd());
+    for (int i = 0; i < 100; ++i) {
+        writer.write(record("x.y", cat("s", i), ""));
+        writer.flush();
+    }
+    CHECK(std::filesystem::exists(std::string(dir) + "/events.log.2"));
+    CHECK_FALSE(std::filesystem::exists(std::string(dir) + "/events.log.3"));
+    std::string last;
+    writer.write(record("x.y", "final", ""));
+    writer.flush();
+    writer.read_back(10'000, [&](std::string_view line) { last = line; });
+    CHECK(parse_line(last)->sid == "final");
+    CHECK(writer.lost() == 0);
+    std::filesystem::remove_all(dir);
+}
