@@ -1,0 +1,208 @@
+#include <CLI/CLI.hpp> // before check() is a macro
+
+#include "cli/app.h"
+#include "cli/output.h"
+#include "cli/quickstart.h"
+
+#include "common/base/text.h"
+#include "common/smtp/address.h"
+#include "common/sys/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+
+namespace tambo::cli {
+
+namespace {
+
+using Outcome = StepReport::Outcome;
+
+constexpr const char* kDefaultConfig = "/etc/tambo/tambo.toml";
+constexpr std::string_view kRoles[] = {"postmaster", "abuse", "hostmaster"};
+
+class Quickstart {
+  public:
+    Quickstart(Context& context, const QuickstartOptions& options)
+        : context_(context), options_(options) {}
+
+    int run() {
+        check_names();
+        write_configuration();
+        make_accounts();
+        print_steps();
+        print_dns();
+        print_start();
+        return 0;
+    }
+
+  private:
+    void report(Outcome outcome, std::string text) { steps_.push_back({outcome, std::move(text)}); }
+
+    void check_names() {
+        const auto address = smtp::parse_address(options_.address);
+        const auto probe = smtp::parse_address("x@" + options_.domain);
+        if (!probe || probe->is_literal()) {
+            throw Failure{EX_USAGE, cat('"', escape(options_.domain), "\" is not a domain name")};
+        }
+        domain_ = probe->domain_key;
+        if (!address || address->is_literal() || address->is_bare_postmaster()) {
+            throw Failure{EX_USAGE, cat('"', escape(options_.address), "\" is not a mail address")};
+        }
+        if (address->domain_key != domain_) {
+            throw Failure{EX_USAGE, cat(options_.address, " is not an address of ", domain_)};
+        }
+        hostname_ = options_.hostname.empty() ? "mail." + domain_ : to_lower(options_.hostname);
+    }
+
+    void write_configuration() {
+        if (context_.config_file.empty()) {
+            const char* named = std::getenv("TAMBO_CONFIG");
+            context_.config_file = named != nullptr ? named : kDefaultConfig;
+        }
+        const std::string& path = context_.config_file;
+        if (::access(path.c_str(), F_OK) == 0) {
+            const std::string& configured = context_.config().hostname;
+            if (!options_.hostname.empty() && configured != hostname_) {
+                report(Outcome::differs, cat("hostname is ", configured, " in ", path, ", not ",
+                                             hostname_, "; change it there"));
+            } else {
+                report(Outcome::present, cat("configuration ", path, ", hostname ", configured));
+            }
+            hostname_ = configured;
+            return;
+        }
+        const std::string directory = path.substr(0, path.rfind('/') + 1);
+        ::mkdir(directory.c_str(), 0755);
+        const UniqueFd fd =
+            open_or_throw(directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY);
+        write_file_atomically(fd.get(), path.substr(path.rfind('/') + 1),
+                              cat("# tambo.toml(5); every other key has a safe default:\n"
+                                  "#   tambo config show --defaults\n"
+                                  "hostname = \"",
+                                  hostname_, "\"\n"),
+                              0644);
+        report(Outcome::made, cat("configuration ", path, ", hostname ", hostname_));
+    }
+
+    bool has_row(const ipc::AdminAnswer& answer, const std::string& first) {
+        for (const auto& row : answer.rows) {
+            if (!row.empty() && iequals(row[0], first)) return true;
+        }
+        return false;
+    }
+
+    void make_accounts() {
+        if (has_row(context_.ask("authd", "domain.list"), domain_)) {
+            report(Outcome::present, cat("domain ", domain_));
+        } else {
+            context_.ask("authd", "domain.add", {domain_});
+            report(Outcome::made, cat("domain ", domain_));
+        }
+        if (has_row(context_.ask("authd", "user.list", {domain_}), options_.address)) {
+            report(Outcome::present,
+                   cat("account ", options_.address, " (tambo passwd sets a new password)"));
+        } else {
+            PasswordSource source = options_.source;
+            if (!source.from_stdin && !::isatty(STDIN_FILENO)) source.generate = true;
+            const Password password = obtain_password(source);
+            context_.ask("authd", "user.add", {options_.address}, password.text);
+            report(Outcome::made, cat("account ", options_.address));
+            if (password.generated) password_ = password.text;
+        }
+        for (const auto role : kRoles) {
+            const std::string alias = cat(role, '@', domain_);
+            if (has_row(context_.ask("authd", "alias.list", {domain_}), alias)) {
+                report(Outcome::present, cat("alias ", alias));
+            } else if (!iequals(alias, options_.address)) {
+                context_.ask("authd", "alias.add", {alias, options_.address});
+                report(Outcome::made, cat("alias ", alias, " to ", options_.address));
+            }
+        }
+        if (context_.ask("authd", "postmaster").rows.empty()) {
+            context_.ask("authd", "postmaster", {options_.address});
+        }
+    }
+
+    void print_steps() const {
+        std::puts("[1/3] this server");
+        for (const auto& step : steps_) {
+            const char* mark = step.outcome == Outcome::made      ? "made"
+                               : step.outcome == Outcome::present ? "ok"
+                                                                  : "DIFFERS";
+            std::printf("  %-8s %s\n", mark, step.text.c_str());
+        }
+        if (!password_.empty()) {
+            std::printf("\n  password of %s: %s\n  (shown once; change it: tambo passwd %s)\n",
+                        options_.address.c_str(), password_.c_str(), options_.address.c_str());
+        }
+    }
+
+    void print_dns() const {
+        std::printf("\n[2/3] enter these records for %s at your DNS provider\n", domain_.c_str());
+        const auto addresses = public_addresses();
+        for (const auto& record : dns_records(domain_, hostname_, addresses)) {
+            std::printf("  %-32s %-5s %-34s ; %s\n", record.name.c_str(), record.type.c_str(),
+                        record.value.c_str(), record.purpose.c_str());
+        }
+        std::puts("\n  ask your hoster for");
+        if (addresses.empty()) {
+            std::printf("  - reverse DNS (PTR) of the server's public address: %s\n",
+                        hostname_.c_str());
+        }
+        for (const auto& address : addresses) {
+            std::printf("  - reverse DNS (PTR) of %s: %s\n", address.c_str(), hostname_.c_str());
+        }
+        std::puts("  - outgoing TCP port 25 open (many close it until you ask)");
+    }
+
+    void print_start() {
+        std::puts("\n[3/3] start");
+        if (context_.is_running()) {
+            std::puts("  tambo is running");
+        } else if (::access("/run/systemd/system", F_OK) == 0 &&
+                   context_.config_file == kDefaultConfig) {
+            std::puts("  systemctl enable --now tambo");
+        } else {
+            std::printf("  %s --config %s\n", daemon_path("master").c_str(),
+                        context_.config_file.c_str());
+        }
+        std::printf("\n  mail clients: login %s, IMAP %s port 993 (TLS), POP3 port 995 (TLS),\n"
+                    "                SMTP %s port 465 (TLS)\n",
+                    options_.address.c_str(), hostname_.c_str(), hostname_.c_str());
+    }
+
+    Context& context_;
+    const QuickstartOptions& options_;
+    std::string domain_, hostname_, password_;
+    std::vector<StepReport> steps_;
+};
+
+} // namespace
+
+int run_quickstart(Context& context, const QuickstartOptions& options) {
+    try {
+        return Quickstart(context, options).run();
+    } catch (const std::system_error& error) {
+        throw Failure{EX_NOPERM, error.what()};
+    }
+}
+
+void add_quickstart_command(CLI::App& app, Context& context, Action& action) {
+    auto options = std::make_shared<QuickstartOptions>();
+    CLI::App* command = app.add_subcommand("quickstart", "set up a domain with one account");
+    command->add_option("DOMAIN", options->domain)->required();
+    command->add_option("ADDRESS", options->address)->required();
+    command->add_option("--hostname", options->hostname, "name of this server; mail.DOMAIN");
+    command->add_flag("--stdin", options->source.from_stdin, "read the password from stdin");
+    command->add_flag("--generate", options->source.generate, "make a password up");
+    command->callback([&, options] {
+        action = [&context, options] { return run_quickstart(context, *options); };
+    });
+}
+
+} // namespace tambo::cli
