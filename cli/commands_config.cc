@@ -9,8 +9,6 @@
 #include "common/conf/load.h"
 #include "common/conf/schema.h"
 #include "common/crypto/certificate.h"
-#include "common/crypto/keys.h"
-#include "common/sys/clock.h"
 
 #include <sysexits.h>
 
@@ -26,20 +24,6 @@ struct Options {
     bool defaults = false, sources = false;
 };
 
-std::optional<std::string> certificate_problem(std::string_view chain_pem,
-                                               std::string_view key_pem) {
-    const auto chain = parse_certificate_chain(chain_pem);
-    if (!chain) return chain.error();
-    const auto key = PrivateKey::parse_pem(key_pem);
-    if (!key) return key.error();
-    const auto problems = chain_problems(*chain, &*key, SystemClock().now());
-    if (problems.empty()) return std::nullopt;
-    std::string all;
-    for (const auto& problem : problems)
-        all += all.empty() ? problem : "; " + problem;
-    return all;
-}
-
 conf::Loaded load_file(Context& context, const std::string& file) {
     conf::Request request;
     request.file = file;
@@ -48,7 +32,7 @@ conf::Loaded load_file(Context& context, const std::string& file) {
         const char* named = std::getenv("TAMBO_CONFIG");
         request.file = named != nullptr ? named : "/etc/tambo/tambo.toml";
     }
-    request.check_certificate = certificate_problem;
+    request.check_certificate = check_server_certificate;
     return conf::load(request);
 }
 

@@ -1,10 +1,9 @@
 // smtpd(8): SMTP intake, as mx or as submission. Holds no file, no key, no password; what it
 // accepts goes straight into descriptors that queued passes.
 #include "common/ipc/control.h"
-#include "common/net/server_tls.h"
 #include "common/smtp/domain.h"
 #include "common/sys/sandbox.h"
-#include "smtpd/keyd_codec.h"
+#include "common/tls/server_tls.h"
 #include "smtpd/server.h"
 
 using namespace tambo;
@@ -23,10 +22,8 @@ int main() {
     control.bind("queued", queued);
     control.bind("dnsd", dnsd);
 
-    net::ServerTls tls("smtp", {}, smtpd::keyd_codec());
-    control.bind_socket("keyd", [&](UniqueFd socket) { tls.take_signer(std::move(socket)); });
-    for (const auto& name : boot.file_names())
-        tls.take_file(name, boot.take_file(name));
+    ServerTls tls("smtp", {});
+    tls.attach(boot, control);
 
     smtpd::Service service{.nursery = nursery,
                            .authd = authd,
@@ -41,9 +38,11 @@ int main() {
     for (const auto& name : boot.listener_names())
         server.listen(name, boot.take_listener(name));
     control.on_file = [&](const std::string& name, const UniqueFd& file) {
-        if (tls.take_file(name, file)) service.tls = tls.context();
+        tls.take_file(name, file);
     };
     control.on_configure = [&](const ipc::Configure& message) {
+        tls.apply();
+        service.tls = tls.context();
         if (auto fresh = ipc::decode<conf::SmtpdConfig>(message.config)) service.config = *fresh;
     };
     control.on_drain = [&](int64_t grace) { server.drain(grace, [&] { loop.stop(); }); };
