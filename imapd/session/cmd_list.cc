@@ -23,9 +23,10 @@ struct Node {
     bool below_hidden = false; // a descendant meets them and matches no pattern
 };
 
-// Sorted so that the descendants of a name follow it at once: '/' sorts below everything else.
+// INBOX first; the descendants of a name follow it at once: '/' sorts below everything else.
 struct TreeOrder {
     bool operator()(const std::string& a, const std::string& b) const {
+        if (is_inbox(a) != is_inbox(b)) return is_inbox(a);
         return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
                                             [](char x, char y) { return rank(x) < rank(y); });
     }

@@ -226,7 +226,7 @@ void Session::put_keywords() {
     std::string flags;
     put_flags(flags, all);
     untagged(cat("FLAGS ", flags));
-    if (view().read_only()) return;
+    if (view().read_only()) return untagged("OK [PERMANENTFLAGS ()] Nothing is kept");
     flags.back() = ' ';
     untagged(cat("OK [PERMANENTFLAGS ", flags, keywords.full() ? ")" : "\\*)", "] Kept"));
 }
