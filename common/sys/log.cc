@@ -97,6 +97,8 @@ void set_stderr(bool on) { sink().to_stderr = on; }
 
 uint64_t dropped() { return sink().dropped; }
 
+int sink_fd() { return sink().socket.get(); }
+
 Event::Event(std::string_view name, Level level) {
     record_.time = SystemClock().now();
     record_.level = level;

@@ -36,6 +36,8 @@ void set_sink(UniqueFd socket, std::string daemon);
 // Also written to standard error, one readable line each (foreground runs, tests).
 void set_stderr(bool on);
 uint64_t dropped();
+// The descriptor of the sink, -1 without one: for a process that closes everything else.
+int sink_fd();
 
 // log::Event("smtp.accepted").sid(session).qid(id).with("bytes", 1234); sent when it goes.
 class Event {

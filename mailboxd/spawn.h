@@ -1,0 +1,32 @@
+// Between the keeper and its zygote: what a new account process is told. One datagram, one
+// descriptor (its channel to the keeper).
+#pragma once
+
+#include "common/base/id.h"
+#include "common/base/unique_fd.h"
+
+#include <cstdint>
+#include <string>
+
+namespace tambo::mailboxd {
+
+// What the account process is there for.
+enum class Purpose : uint8_t { serve, fsck, fsck_repair, last_ = fsck_repair };
+
+struct Spawn {
+    Id account;
+    std::string address; // for events
+    Purpose purpose = Purpose::serve;
+    uint32_t epoch = 0;
+    uint64_t quota_bytes = 0, quota_messages = 0;
+    uint64_t message_bytes_max = 0, disk_reserve_bytes = 0;
+    UniqueFd channel;
+
+    template <class V>
+    void visit(V& v) {
+        v(account, address, purpose, epoch, quota_bytes, quota_messages, message_bytes_max,
+          disk_reserve_bytes, channel);
+    }
+};
+
+} // namespace tambo::mailboxd

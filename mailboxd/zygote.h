@@ -1,0 +1,29 @@
+// The clean process from which account processes are forked: made before the keeper holds tables or
+// sockets, so that no account process inherits any of another account's.
+#pragma once
+
+#include "common/base/unique_fd.h"
+#include "common/ipc/boot.h"
+#include "mailboxd/spawn.h"
+
+#include <string>
+
+namespace tambo::mailboxd {
+
+class Zygote {
+  public:
+    // Forks the zygote, which enters its sandbox and then only waits for Spawn. mail: the directory
+    // of all accounts. To be called while the process has one thread and no loop.
+    static Zygote start(const ipc::Boot& boot, int mail);
+
+    // false: the zygote is gone, and the keeper must end too.
+    bool spawn(const Spawn& order);
+    // Readable when the zygote has ended.
+    int fd() const { return socket_.get(); }
+
+  private:
+    explicit Zygote(UniqueFd socket) : socket_(std::move(socket)) {}
+    UniqueFd socket_;
+};
+
+} // namespace tambo::mailboxd
