@@ -17,17 +17,6 @@ constexpr int kIdTries = 4; // a fresh id that is taken means a broken random so
 constexpr int64_t kForgetAfterMs = 7 * 86'400'000ll;
 constexpr int64_t kPruneEveryMs = 86'400'000;
 
-std::string key_bytes(const DeliveryKey& key) {
-    std::string out;
-    for (const uint64_t word :
-         {key.queue.high, key.queue.low, uint64_t{key.rcpt} << 32 | key.action}) {
-        for (int shift = 56; shift >= 0; shift -= 8) {
-            out.push_back(static_cast<char>(word >> shift & 0xff));
-        }
-    }
-    return out;
-}
-
 MessageFacts parse_facts(const FactsParser& parser, MessageReader& reader) {
     return parser.parse ? parser.parse(reader.text()) : MessageFacts{};
 }

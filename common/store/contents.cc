@@ -35,6 +35,17 @@ bool purge_one(Index& index, uint32_t id) {
 
 } // namespace
 
+std::string key_bytes(const DeliveryKey& key) {
+    std::string out;
+    for (const uint64_t word :
+         {key.queue.high, key.queue.low, uint64_t{key.rcpt} << 32 | key.action}) {
+        for (int shift = 56; shift >= 0; shift -= 8) {
+            out.push_back(static_cast<char>(word >> shift & 0xff));
+        }
+    }
+    return out;
+}
+
 uint32_t insert_content(Index& index,
                         const Content& content,
                         const MessageFacts& facts,

@@ -23,6 +23,9 @@ struct Content {
     std::string prefix;
 };
 
+// Key of the table delivered: 24 bytes that sort like queue ids.
+std::string key_bytes(const DeliveryKey& key);
+
 // A new content with its facts (version 0: not computed). Returns its number.
 uint32_t insert_content(Index& index,
                         const Content& content,

@@ -190,6 +190,19 @@ void Index::take_epoch() {
     transaction.commit();
 }
 
+void Index::renew_uidvalidities() {
+    db::Transaction transaction(db_, db::Sync::full);
+    mark_dirty();
+    const auto seconds = static_cast<uint32_t>(std::max<int64_t>(now().seconds(), 1));
+    uidvalidity_next_ = std::max(uidvalidity_next_, seconds);
+    for (const auto& [name, row] : rows_) {
+        if (row->noselect) continue;
+        row->status.uidvalidity = next_uidvalidity();
+        db_.run("UPDATE mailbox SET uidvalidity=? WHERE id=?", row->status.uidvalidity, row->id);
+    }
+    transaction.commit();
+}
+
 void Index::make_defaults() {
     if (find("INBOX") || options_.read_only) return;
     db::Transaction transaction(db_, db::Sync::full);

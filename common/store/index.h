@@ -57,6 +57,8 @@ class Index {
     // Brings an account of an older epoch past every uid and modseq that may have been shown, after
     // a check of the file if it was not closed cleanly. Durable.
     void take_epoch();
+    // After the return of an older index: what clients have cached of the lost one is void.
+    void renew_uidvalidities();
     // Default mailboxes of a new account.
     void make_defaults();
 

@@ -84,6 +84,9 @@ class SqliteAccount final : public Account {
 
     // For tests and fsck.
     Index& index() { return index_; }
+    // Remembers a failure that ends the account, and says what to refuse with.
+    Refusal note(const db::DbError& error);
+    Refusal note(const std::system_error& error);
 
   private:
     // Runs step() (which returns an Outcome) and turns what it throws into a Refusal; refuses at
@@ -92,8 +95,6 @@ class SqliteAccount final : public Account {
     auto reading(Step step) -> decltype(step());
     template <class Step>
     auto changing(Step step) -> decltype(step());
-    Refusal note(const db::DbError& error);
-    Refusal note(const std::system_error& error);
     void keep_short();
 
     MailboxInfo describe(const Row& row) const;

@@ -31,8 +31,9 @@ void count_out(MailboxStatus& status, const Entry& entry) {
 } // namespace
 
 Work::Work(Index& index, db::Sync sync, Origin origin)
-    : index_(index), origin_(origin), transaction_(index.db(), sync), now_(index.now()),
-      modseq_(index.modseq + 1), content_next_before_(index.content_next), usage_(index.usage) {}
+    : index_(index), sync_(sync), origin_(origin), transaction_(index.db(), sync),
+      now_(index.now()), modseq_(index.modseq + 1), content_next_before_(index.content_next),
+      usage_(index.usage) {}
 
 Work::~Work() {
     if (!committed_) index_.content_next = content_next_before_;
@@ -228,7 +229,7 @@ void Work::commit() {
         must_sync_ = true;
     }
     transaction_.commit();
-    if (must_sync_) index_.db().sync_wal();
+    if (must_sync_ && sync_ == db::Sync::normal) index_.db().sync_wal();
     committed_ = true;
     index_.modseq = modseq_;
     index_.modseq_reserved = reserved;

@@ -79,6 +79,7 @@ class Work {
     void publish(Part& part);
 
     Index& index_;
+    db::Sync sync_;
     Origin origin_;
     db::Transaction transaction_;
     UtcTime now_;
