@@ -29,19 +29,20 @@ bool ServerTls::take_file(const std::string& name, const UniqueFd& file) {
     const auto number = parse_uint(std::string_view(name).substr(kPrefix.size()), UINT32_MAX);
     if (!number) return false;
     try {
-        chains_[static_cast<uint32_t>(*number)] = read_whole(file.get(), kChainBytesMax, name);
-        rebuild();
+        arriving_[static_cast<uint32_t>(*number)] = read_whole(file.get(), kChainBytesMax, name);
     } catch (const std::system_error& e) {
         log::Event("tls.unusable", log::Level::error).with("file", name).with("error", e.what());
     }
     return true;
 }
 
-void ServerTls::rebuild() {
+void ServerTls::apply() {
+    if (arriving_.empty()) return;
     TlsServerConfig config = config_;
-    for (const auto& [key_id, chain] : chains_) {
-        config.certificates.push_back(TlsCertificate{chain, key_id});
+    for (auto& [key_id, chain] : arriving_) {
+        config.certificates.push_back(TlsCertificate{std::move(chain), key_id});
     }
+    arriving_.clear();
     auto fresh = TlsContext::server(config);
     if (fresh) {
         context_ = std::move(*fresh);

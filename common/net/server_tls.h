@@ -21,9 +21,11 @@ class ServerTls {
     // service, alpn: as in TlsServerConfig. codec: the datagrams that keyd understands.
     ServerTls(std::string service, std::vector<std::string> alpn, SignCodec codec);
 
-    // "certificate:N" is a PEM chain whose key keyd calls N; it replaces an earlier N. false: the
-    // name is not a certificate's. An unusable file is an event, not an error.
+    // "certificate:N" is a PEM chain whose key keyd calls N. false: the name is no certificate's.
     bool take_file(const std::string& name, const UniqueFd& file);
+    // What was taken since the last apply() is the whole new set (common/ipc/messages/control.h,
+    // OpenFile); nothing taken: the old one stays. An unusable set is an event, not an error.
+    void apply();
     // The first socket to keyd, and one to each successor.
     void take_signer(UniqueFd socket);
 
@@ -31,11 +33,9 @@ class ServerTls {
     const std::optional<TlsContext>& context() const { return context_; }
 
   private:
-    void rebuild();
-
     TlsServerConfig config_;
     std::shared_ptr<DatagramSigner> signer_;
-    std::map<uint32_t, std::string> chains_;
+    std::map<uint32_t, std::string> arriving_;
     std::optional<TlsContext> context_;
 };
 
