@@ -1,9 +1,10 @@
-// smtpd(8): SMTP intake, as mx or as submission. Holds no file, no key, no password; what it
-// accepts goes straight into descriptors that queued passes.
+// smtpd(8): SMTP intake, as mx or as submission. Holds no file, no key, no password; what it accepts
+// goes straight into descriptors that queued passes.
 #include "common/ipc/control.h"
 #include "common/smtp/domain.h"
 #include "common/sys/sandbox.h"
 #include "common/tls/server_tls.h"
+#include "smtpd/drop.h"
 #include "smtpd/server.h"
 
 using namespace tambo;
@@ -11,6 +12,10 @@ using namespace tambo;
 int main() {
     auto boot = ipc::Boot::from_master("smtpd");
     auto config = boot.config<conf::SmtpdConfig>();
+    sandbox::Entry entry;
+    entry.identity = boot.identity();
+    const UniqueFd root = boot.take_file("root");
+    entry.root_fd = root.get();
 
     SystemClock clock;
     SystemRandom random;
@@ -21,24 +26,16 @@ int main() {
     control.bind("authd", authd);
     control.bind("queued", queued);
     control.bind("dnsd", dnsd);
-
     ServerTls tls("smtp", {});
     tls.attach(boot, control);
 
-    smtpd::Service service{.nursery = nursery,
-                           .authd = authd,
-                           .queued = queued,
-                           .dnsd = &dnsd,
-                           .clock = clock,
-                           .random = random,
-                           .role = smtpd::role_of(boot.instance()),
-                           .config = std::move(config),
-                           .tls = tls.context()};
+    smtpd::Service service{nursery, authd, queued, &dnsd, clock, random,
+                           smtpd::role_of(boot.instance()), std::move(config), tls.context()};
     smtpd::Server server(service);
-    for (const auto& name : boot.listener_names())
-        server.listen(name, boot.take_listener(name));
-    control.on_file = [&](const std::string& name, const UniqueFd& file) {
-        tls.take_file(name, file);
+    for (const auto& name : boot.listener_names()) server.listen(name, boot.take_listener(name));
+    control.on_file = [&](const std::string& name, UniqueFd file) {
+        if (tls.take_file(name, file) || !name.starts_with(smtpd::kDropPrefix)) return;
+        nursery.spawn(smtpd::submit_drop(server, control, name, std::move(file)));
     };
     control.on_configure = [&](const ipc::Configure& message) {
         tls.apply();
@@ -48,8 +45,6 @@ int main() {
     control.on_drain = [&](int64_t grace) { server.drain(grace, [&] { loop.stop(); }); };
 
     smtp::load_unicode_tables();
-    sandbox::Entry entry;
-    entry.identity = boot.identity();
     control.report_ready(sandbox::enter(sandbox::profiles::smtpd, entry).missing());
     loop.run();
     nursery.cancel();

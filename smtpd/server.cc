@@ -64,6 +64,10 @@ void Server::accept(UniqueFd socket, Arrival arrival) {
         log::Event("smtp.too_many_sessions", log::Level::warning).with("ip", arrival.peer.ip());
         return;
     }
+    serve(std::move(socket), std::move(arrival));
+}
+
+void Server::serve(UniqueFd socket, Arrival arrival) {
     service_.nursery.spawn(Session::serve(service_, std::move(socket), std::move(arrival)));
 }
 

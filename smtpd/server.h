@@ -19,8 +19,11 @@ class Server {
     // name: as master gives it, "smtp", "submission", "submissions", "submit" (the local socket).
     // False for any other: nothing is opened.
     bool listen(const std::string& name, UniqueFd socket);
-    // Starts a session, or tells the client that there are too many.
+    // A connection from a listener: starts a session, or tells the client that there are too many.
     void accept(UniqueFd socket, Arrival arrival);
+    // Starts a session on a non-blocking socket.
+    void serve(UniqueFd socket, Arrival arrival);
+    Nursery& nursery() { return service_.nursery; }
     // No new connection, no new command; calls done when the last session has ended, at the latest
     // after grace_ms (what still runs then is cut off).
     void drain(int64_t grace_ms, std::function<void()> done);
