@@ -40,7 +40,7 @@ void Connection::put(std::string_view command) {
 
 task<ServerReply> Connection::reply(std::string stage, int64_t timeout_ms) {
     stage_ = std::move(stage);
-    stream_.set_deadline(Loop::monotonic_ms() + timeout_ms);
+    set_deadline(timeout_ms);
     if (stream_.output_pending() > 0) co_await stream_.flush();
     ReplyParser parser;
     for (;;) {
@@ -57,8 +57,13 @@ task<ServerReply> Connection::reply(std::string stage, int64_t timeout_ms) {
         usable_ = false;
         if (parser.reply().positive()) throw ProtocolError("endless reply");
     }
-    if (parser.reply().code == kClosing) usable_ = false;
+    if (parser.reply().code == kClosing) fail(Verdict::of(parser.reply()));
     co_return parser.take_reply();
+}
+
+void Connection::set_deadline(int64_t timeout_ms) {
+    const int64_t end_ms = opened_at_ms + limits::relay_session_max_ms;
+    stream_.set_deadline(std::min(Loop::monotonic_ms() + timeout_ms, end_ms));
 }
 
 bool Connection::fail(Verdict verdict) {
@@ -149,7 +154,11 @@ task<Connection::Opened> Connection::start_tls(const SessionPolicy& policy,
 // none.
 task<bool> Connection::handshake(const SessionPolicy& policy, const TlsContexts& contexts) {
     stage_ = "the TLS handshake";
-    stream_.set_deadline(Loop::monotonic_ms() + limits::relay_tls_timeout_ms);
+    if (verified_wanted(policy) && !contexts.can_verify) {
+        co_return fail(Verdict::ours(
+            454, "4.7.5", cat("no trusted roots to verify ", hop_.text(), " with")));
+    }
+    set_deadline(limits::relay_tls_timeout_ms);
     const auto& context = verified_wanted(policy) ? contexts.required : contexts.opportunistic;
     TlsPeer peer;
     const bool named = !hop_.host.starts_with('[');

@@ -34,6 +34,7 @@ struct SessionPolicy {
 
 struct TlsContexts {
     TlsContext opportunistic, required;
+    bool can_verify = true; // false: there are no trusted roots, and required is not to be used
 };
 
 class Connection {
@@ -50,6 +51,7 @@ class Connection {
     // Up to the point where MAIL can be sent. Throws what waits throw (Closed, TimedOut, Cancelled,
     // net::TlsError, std::system_error) and ProtocolError; stage() then says where.
     task<Opened> open(const SessionPolicy& policy, const TlsContexts& contexts);
+    // Of an opening that failed, or of a 421 later.
     const Verdict& failure() const { return failure_; }
 
     // ---- for the transaction
@@ -65,12 +67,16 @@ class Connection {
     // Sends what is queued and reads one whole reply within timeout_ms, however slowly it trickles.
     // An endless refusal counts as one and leaves the session unusable.
     task<smtp::ServerReply> reply(std::string stage, int64_t timeout_ms);
+    // The next waits end within timeout_ms all together, and within limits::relay_session_max_ms of
+    // the opening.
+    void set_deadline(int64_t timeout_ms);
     // False after an endless reply, a 421 (RFC 5321 3.8) or a failed content: only close it.
     bool usable() const { return usable_; }
     void give_up() { usable_ = false; }
 
     // "TLSv1.3", or "" without TLS.
     std::string tls_version() const { return stream_.tls_info().version; }
+    TlsInfo tls_info() const { return stream_.tls_info(); }
     int64_t opened_at_ms = 0;
     int messages = 0; // transactions so far
 

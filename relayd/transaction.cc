@@ -4,7 +4,6 @@
 #include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/smtp/data.h"
-#include "relayd/downgrade.h"
 
 namespace tambo::relayd {
 
@@ -46,48 +45,51 @@ task<> Transaction::run() {
 // How this server can take the message; the verdict if it cannot.
 std::optional<Verdict> Transaction::choose_form() {
     const bool international = mail_.job.parameters.smtputf8;
-    const bool utf8_offered = connection_.offers(Extension::smtputf8);
     const auto needs_utf8 = [](const smtp::Address& address) { return !is_ascii(address.text()); };
-    smtputf8_ = international;
-    if (mail_.sender) smtputf8_ = smtputf8_ || needs_utf8(*mail_.sender);
+    smtputf8_ = international || (mail_.sender && needs_utf8(*mail_.sender));
     for (size_t i = 0; i < mail_.recipients.size(); ++i) {
         smtputf8_ = smtputf8_ || (!results_.settled(i) && needs_utf8(mail_.recipients[i]));
     }
-    smtputf8_ = smtputf8_ && utf8_offered;
-    // RFC 6531 3.5, RFC 5504: what is international goes back rather than being altered.
-    const bool sender_fits = !mail_.sender || path_for(*mail_.sender);
-    if (!sender_fits || (international && mail_.facts.header_8bit && !utf8_offered)) {
-        return Verdict::ours(553, "5.6.7",
-                             cat(connection_.hop().text(), " takes no internationalised mail"));
+    smtputf8_ = smtputf8_ && connection_.offers(Extension::smtputf8);
+    if (mail_.sender && !path_for(*mail_.sender)) { // RFC 6531 3.5
+        return Verdict::ours(
+            553, "5.6.7", cat(connection_.hop().text(), " takes no internationalised addresses"));
     }
     if (const auto verdict = choose_content()) return verdict;
     const auto& size_max = connection_.offer().size_max; // RFC 1870 6.1
-    if (size_max && content_->size() > *size_max) {
+    if (size_max && size_ > *size_max) {
         return Verdict::ours(552, "5.3.4",
-                             cat("the message has ", content_->size(), " bytes; ",
-                                 connection_.hop().text(), " takes ", *size_max));
+                             cat("the message has ", size_, " bytes; ", connection_.hop().text(),
+                                 " takes ", *size_max));
     }
     return std::nullopt;
 }
 
+// As it is, or converted (RFC 6152 3, RFC 6531 3.5). 8-bit headers that came without SMTPUTF8 are
+// common; they stay as they are where 8-bit bodies may.
 std::optional<Verdict> Transaction::choose_content() {
-    content_ = &mail_.content;
     const auto& facts = mail_.facts;
+    const auto& parameters = mail_.job.parameters;
     const bool has_8bit = facts.header_8bit || facts.body_8bit;
-    const bool declared = mail_.job.parameters.body != ipc::BodyType::sevenbit;
-    eight_bit_ = connection_.offers(Extension::eight_bit_mime) && (has_8bit || declared);
-    if (!has_8bit || eight_bit_) return std::nullopt;
-    // RFC 6152 3: convert, or send it back.
-    if (!facts.header_8bit) {
-        if (auto converted = to_seven_bit(mail_.content)) {
-            converted_.emplace(std::move(*converted), -1, 0);
-            content_ = &*converted_;
-            return std::nullopt;
-        }
+    const bool declared = parameters.body != ipc::BodyType::sevenbit;
+    mime::NextHop next_hop;
+    next_hop.eight_bit_mime = connection_.offers(Extension::eight_bit_mime);
+    next_hop.smtp_utf8 = connection_.offers(Extension::smtputf8) ||
+                         (next_hop.eight_bit_mime && !parameters.smtputf8);
+    eight_bit_ = next_hop.eight_bit_mime && (has_8bit || declared);
+    size_ = mail_.content.size();
+    const bool header_fits = !facts.header_8bit || next_hop.smtp_utf8;
+    if ((!has_8bit || next_hop.eight_bit_mime) && header_fits) return std::nullopt;
+    conversion_.emplace(mail_.content, next_hop);
+    if (conversion_->problem().empty()) {
+        size_ = conversion_->size();
+        return std::nullopt;
     }
-    return Verdict::ours(554, "5.6.3",
-                         cat(connection_.hop().text(),
-                             " takes 7-bit mail only, and this message cannot be converted"));
+    return Verdict::ours(header_fits ? 554 : 553, header_fits ? "5.6.3" : "5.6.7",
+                         cat(connection_.hop().text(), 
+                             header_fits ? " takes 7-bit mail only" : " takes no SMTPUTF8",
+                             "; this message cannot be converted: ",
+                             conversion_->problem()));
 }
 
 // The address as this server understands it. RFC 6531 3.2: a domain also has its A-labels.
@@ -117,7 +119,7 @@ std::string Transaction::mail_command() const {
     std::string command = "MAIL FROM:<";
     if (mail_.sender) command += path_for(*mail_.sender).value_or("");
     command += '>';
-    if (connection_.offers(Extension::size)) cat_to(command, cat(" SIZE=", content_->size()));
+    if (connection_.offers(Extension::size)) cat_to(command, cat(" SIZE=", size_));
     if (eight_bit_) command += " BODY=8BITMIME";
     if (smtputf8_) command += " SMTPUTF8";
     return command;
@@ -192,13 +194,12 @@ task<bool> Transaction::write_content() {
     auto& stream = connection_.stream();
     smtp::DataEncoder encoder;
     std::string piece, wire;
-    for (uint64_t at = 0; at < content_->size(); at += piece.size()) {
-        content_->read(at, piece);
+    while (next_piece(piece)) {
         wire.clear();
         // The message was inspected before: this is the second lock on the door (F2).
         if (!encoder.feed(piece, wire)) throw ProtocolError("the message changed while it was sent");
         stream.put(wire);
-        stream.set_deadline(Loop::monotonic_ms() + limits::relay_block_timeout_ms);
+        connection_.set_deadline(limits::relay_block_timeout_ms);
         try {
             co_await stream.flush();
         } catch (const Closed&) {
@@ -209,6 +210,13 @@ task<bool> Transaction::write_content() {
     if (!encoder.finish(wire)) throw ProtocolError("the message changed while it was sent");
     stream.put(wire);
     co_return true;
+}
+
+bool Transaction::next_piece(std::string& piece) {
+    if (conversion_) return conversion_->next(piece);
+    mail_.content.read(at_, piece);
+    at_ += piece.size();
+    return !piece.empty();
 }
 
 // From here on the message may have arrived, whatever is heard of it (RFC 1047).
