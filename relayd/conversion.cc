@@ -16,12 +16,13 @@ Conversion::Conversion(const Content& content, const mime::NextHop& next_hop)
     : next_hop_(next_hop) {
     if (content.body_bytes() > 0) {
         struct stat info {};
-        if (::fstat(content.body_fd(), &info) != 0) throw BodyFault(cat("message body: ", error_text(errno)));
+        if (::fstat(content.body_fd(), &info) != 0)
+            throw BodyFault(cat("message body: ", error_text(errno)));
         if (static_cast<uint64_t>(info.st_size) < content.body_bytes()) {
             throw BodyFault("message body: shorter than recorded");
         }
-        void* at = ::mmap(nullptr, content.body_bytes(), PROT_READ, MAP_PRIVATE,
-                          content.body_fd(), 0);
+        void* at =
+            ::mmap(nullptr, content.body_bytes(), PROT_READ, MAP_PRIVATE, content.body_fd(), 0);
         if (at == MAP_FAILED) throw BodyFault(cat("message body: ", error_text(errno)));
         mapped_ = {static_cast<const char*>(at), content.body_bytes()};
     }
@@ -36,9 +37,12 @@ Conversion::~Conversion() {
 
 std::string_view Conversion::problem() const {
     switch (downgrade_->verdict()) {
-    case mime::Downgrade::Verdict::possible: return {};
-    case mime::Downgrade::Verdict::impossible: return downgrade_->reason();
-    case mime::Downgrade::Verdict::not_needed: break;
+    case mime::Downgrade::Verdict::possible:
+        return {};
+    case mime::Downgrade::Verdict::impossible:
+        return downgrade_->reason();
+    case mime::Downgrade::Verdict::not_needed:
+        break;
     }
     return "its 8-bit bytes are in no part that can be converted";
 }
@@ -47,7 +51,8 @@ uint64_t Conversion::size() {
     uint64_t bytes = 0;
     std::string piece;
     mime::Downgrade counting(message_, *structure_, next_hop_);
-    while (counting.next(piece)) bytes += piece.size();
+    while (counting.next(piece))
+        bytes += piece.size();
     return bytes;
 }
 

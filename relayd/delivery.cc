@@ -15,9 +15,12 @@ namespace {
 
 std::string_view outcome_event(ipc::RelayOutcome outcome) {
     switch (outcome) {
-    case ipc::RelayOutcome::sent: return "relay.sent";
-    case ipc::RelayOutcome::deferred: return "relay.deferred";
-    case ipc::RelayOutcome::refused: return "relay.refused";
+    case ipc::RelayOutcome::sent:
+        return "relay.sent";
+    case ipc::RelayOutcome::deferred:
+        return "relay.deferred";
+    case ipc::RelayOutcome::refused:
+        return "relay.refused";
     }
     return "relay.deferred";
 }
@@ -190,14 +193,14 @@ task<> Delivery::try_hop(Hop hop, bool starttls) {
     }
 }
 
-task<> Delivery::open_and_transact(std::unique_ptr<Connection>& connection, Hop hop,
-                                   bool starttls) {
+task<>
+Delivery::open_and_transact(std::unique_ptr<Connection>& connection, Hop hop, bool starttls) {
     host_ = hop.host;
     address_ = hop.address.ip();
     tls_.clear();
-    auto socket = co_await net::connect_to(world_.nursery, hop.address,
-                                           limits::relay_connect_timeout_ms);
-    connection = std::make_unique<Connection>(world_.nursery, std::move(socket), hop);
+    auto socket = co_await net::connect_to(world_.nursery, hop.address, world_.timeouts.connect_ms);
+    connection =
+        std::make_unique<Connection>(world_.nursery, std::move(socket), hop, world_.timeouts);
     auto wanted = policy();
     wanted.starttls = starttls;
     const auto opened = co_await connection->open(wanted, world_.contexts);

@@ -27,6 +27,7 @@ class Delivery {
         Pool& pool;
         const conf::RelaydConfig& config;
         const TlsContexts& contexts;
+        const Timeouts& timeouts;
     };
     Delivery(World world, ipc::Relay job);
 
@@ -56,7 +57,7 @@ class Delivery {
     Results results_;
     std::string host_, address_, tls_; // where it ended
     size_t sessions_ = 0;
-    bool tls_failed_ = false;          // of the hop that is being tried
+    bool tls_failed_ = false; // of the hop that is being tried
     std::optional<Verdict> last_failure_;
     bool all_permanent_ = true; // every address gave a permanent failure
 };

@@ -20,8 +20,8 @@ struct Pool::Idle {
 
 std::unique_ptr<Connection> Pool::take(const std::string& place) {
     // The one that came last has waited least.
-    const auto found = std::ranges::find_if(
-        waiting_.rbegin(), waiting_.rend(), [&](const auto& idle) { return idle->place == place; });
+    const auto found = std::ranges::find_if(waiting_.rbegin(), waiting_.rend(),
+                                            [&](const auto& idle) { return idle->place == place; });
     if (found == waiting_.rend()) return nullptr;
     const auto idle = *found;
     waiting_.erase(idle->self);
@@ -73,7 +73,8 @@ task<> Pool::say_goodbye(std::shared_ptr<Connection> connection) {
 
 void Pool::shut() {
     shut_ = true;
-    for (const auto& idle : waiting_) idle->connection->stream().wake();
+    for (const auto& idle : waiting_)
+        idle->connection->stream().wake();
 }
 
 } // namespace tambo::relayd

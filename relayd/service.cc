@@ -42,9 +42,10 @@ struct Service::Settings {
     ConfiguredOurselves ourselves;
 };
 
-Service::Service(Nursery& nursery, NameService& names, Clock& clock, Random& random)
-    : nursery_(nursery), names_(names), clock_(clock), random_(random), pool_(nursery),
-      contexts_(untrusting_contexts()), free_(nursery) {}
+Service::Service(
+    Nursery& nursery, NameService& names, Clock& clock, Random& random, const Timeouts& timeouts)
+    : nursery_(nursery), names_(names), clock_(clock), random_(random), timeouts_(timeouts),
+      pool_(nursery), contexts_(untrusting_contexts()), free_(nursery) {}
 
 Service::~Service() = default;
 
@@ -78,8 +79,8 @@ task<ipc::RelayDone> Service::relay(ipc::Relay job) {
     } slot(*this);
     const auto settings = settings_;
     const auto contexts = contexts_;
-    const Delivery::World world{nursery_, names_,           settings->ourselves, random_,
-                                clock_,   pool_, settings->config,    *contexts};
+    const Delivery::World world{nursery_, names_,           settings->ourselves, random_,  clock_,
+                                pool_,    settings->config, *contexts,           timeouts_};
     Delivery delivery(world, std::move(job));
     auto done = co_await delivery.run();
     co_return done;

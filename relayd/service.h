@@ -22,7 +22,11 @@ namespace tambo::relayd {
 class Service {
   public:
     // All outlive the service; nursery must be empty before it goes.
-    Service(Nursery& nursery, NameService& names, Clock& clock, Random& random);
+    Service(Nursery& nursery,
+            NameService& names,
+            Clock& clock,
+            Random& random,
+            const Timeouts& timeouts = Timeouts());
     ~Service();
 
     // Before the first job and at reload: jobs that run keep what they began with.
@@ -46,6 +50,7 @@ class Service {
     NameService& names_;
     Clock& clock_;
     Random& random_;
+    const Timeouts timeouts_;
     Pool pool_;
     std::shared_ptr<const Settings> settings_;
     std::shared_ptr<const TlsContexts> contexts_;

@@ -1,7 +1,6 @@
 // See transaction.h.
 #include "relayd/transaction.h"
 
-#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/smtp/data.h"
 
@@ -31,7 +30,7 @@ task<> Transaction::run() {
             // RFC 2920 3.1: DATA was on its way before all recipients were refused.
             connection_.put(".");
             static_cast<void>(co_await connection_.reply("the reply to an empty message",
-                                                         limits::relay_final_timeout_ms));
+                                                         connection_.timeouts().final_ms));
             co_return;
         }
         co_await send_content();
@@ -86,10 +85,9 @@ std::optional<Verdict> Transaction::choose_content() {
         return std::nullopt;
     }
     return Verdict::ours(header_fits ? 554 : 553, header_fits ? "5.6.3" : "5.6.7",
-                         cat(connection_.hop().text(), 
+                         cat(connection_.hop().text(),
                              header_fits ? " takes 7-bit mail only" : " takes no SMTPUTF8",
-                             "; this message cannot be converted: ",
-                             conversion_->problem()));
+                             "; this message cannot be converted: ", conversion_->problem()));
 }
 
 // The address as this server understands it. RFC 6531 3.2: a domain also has its A-labels.
@@ -107,10 +105,9 @@ void Transaction::choose_recipients() {
             asked_.push_back(i);
             continue;
         }
-        results_.settle_failed(
-            i, Verdict::ours(553, "5.6.7",
-                             cat(connection_.hop().text(),
-                                 " does not take internationalised addresses")));
+        results_.settle_failed(i, Verdict::ours(553, "5.6.7",
+                                                cat(connection_.hop().text(),
+                                                    " does not take internationalised addresses")));
     }
 }
 
@@ -135,14 +132,14 @@ task<ServerReply> Transaction::exchange_envelope() {
         }
         connection_.put("DATA");
     }
-    const auto mail = co_await connection_.reply("the reply to MAIL",
-                                                 limits::relay_command_timeout_ms);
+    const auto mail =
+        co_await connection_.reply("the reply to MAIL", connection_.timeouts().command_ms);
     if (!mail.positive() && mail.code != kClosing) settle(asked_, Verdict::of(mail));
     if (!connection_.usable()) co_return ServerReply();
     co_await ask_recipients(pipelined, mail.positive());
     if (!connection_.usable() || (!pipelined && accepted_.empty())) co_return ServerReply();
     if (!pipelined) connection_.put("DATA");
-    auto data = co_await connection_.reply("the reply to DATA", limits::relay_data_timeout_ms);
+    auto data = co_await connection_.reply("the reply to DATA", connection_.timeouts().data_ms);
     co_return data;
 }
 
@@ -150,8 +147,8 @@ task<> Transaction::ask_recipients(bool pipelined, bool sender_accepted) {
     for (const size_t i : asked_) {
         if (!pipelined && !sender_accepted) co_return;
         if (!pipelined) connection_.put(cat("RCPT TO:<", *path_for(mail_.recipients[i]), '>'));
-        const auto reply = co_await connection_.reply("the reply to RCPT",
-                                                      limits::relay_command_timeout_ms);
+        const auto reply =
+            co_await connection_.reply("the reply to RCPT", connection_.timeouts().command_ms);
         if (sender_accepted && reply.code != kClosing) take_recipient(i, reply);
         if (!connection_.usable()) co_return;
     }
@@ -197,9 +194,10 @@ task<bool> Transaction::write_content() {
     while (next_piece(piece)) {
         wire.clear();
         // The message was inspected before: this is the second lock on the door (F2).
-        if (!encoder.feed(piece, wire)) throw ProtocolError("the message changed while it was sent");
+        if (!encoder.feed(piece, wire))
+            throw ProtocolError("the message changed while it was sent");
         stream.put(wire);
-        connection_.set_deadline(limits::relay_block_timeout_ms);
+        connection_.set_deadline(connection_.timeouts().block_ms);
         try {
             co_await stream.flush();
         } catch (const Closed&) {
@@ -224,8 +222,8 @@ task<> Transaction::finish_content() {
     ServerReply final_reply;
     std::string problem;
     try {
-        final_reply = co_await connection_.reply("the reply to the message",
-                                                 limits::relay_final_timeout_ms);
+        final_reply =
+            co_await connection_.reply("the reply to the message", connection_.timeouts().final_ms);
     } catch (const Closed&) {
         problem = "connection lost";
     } catch (const TimedOut&) {
@@ -246,7 +244,8 @@ task<> Transaction::finish_content() {
         settle(accepted_, Verdict::of(final_reply));
         co_return;
     }
-    for (const size_t i : accepted_) results_.settle_sent(i, final_reply);
+    for (const size_t i : accepted_)
+        results_.settle_sent(i, final_reply);
 }
 
 } // namespace tambo::relayd
