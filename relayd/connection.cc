@@ -3,7 +3,6 @@
 
 #include "common/base/base64.h"
 #include "common/base/check.h"
-#include "common/base/limits.h"
 #include "common/base/text.h"
 
 #include <algorithm>
@@ -16,7 +15,7 @@ using smtp::Extension;
 using smtp::ReplyParser;
 using smtp::ServerReply;
 
-constexpr int kServiceReady = 220;     // RFC 5321 4.2.3
+constexpr int kServiceReady = 220; // RFC 5321 4.2.3
 constexpr int kClosing = 421;
 constexpr int kAcceptsNoMail = 521;    // RFC 7504 3
 constexpr size_t kAuthLineBytes = 512; // longer initial responses wait for the 334
@@ -27,9 +26,9 @@ bool verified_wanted(const SessionPolicy& policy) {
 
 } // namespace
 
-Connection::Connection(Nursery& nursery, UniqueFd socket, Hop hop)
-    : opened_at_ms(Loop::monotonic_ms()), hop_(std::move(hop)),
-      stream_(nursery, std::move(socket), limits::relay_command_timeout_ms) {}
+Connection::Connection(Nursery& nursery, UniqueFd socket, Hop hop, const Timeouts& timeouts)
+    : opened_at_ms(Loop::monotonic_ms()), hop_(std::move(hop)), timeouts_(timeouts),
+      stream_(nursery, std::move(socket), timeouts.command_ms) {}
 
 void Connection::put(std::string_view command) {
     check(std::ranges::none_of(command, [](char c) { return c == '\r' || c == '\n' || c == 0; }),
@@ -40,7 +39,7 @@ void Connection::put(std::string_view command) {
 
 task<ServerReply> Connection::reply(std::string stage, int64_t timeout_ms) {
     stage_ = std::move(stage);
-    stream_.set_deadline(Loop::monotonic_ms() + timeout_ms);
+    set_deadline(timeout_ms);
     if (stream_.output_pending() > 0) co_await stream_.flush();
     ReplyParser parser;
     for (;;) {
@@ -57,8 +56,13 @@ task<ServerReply> Connection::reply(std::string stage, int64_t timeout_ms) {
         usable_ = false;
         if (parser.reply().positive()) throw ProtocolError("endless reply");
     }
-    if (parser.reply().code == kClosing) usable_ = false;
+    if (parser.reply().code == kClosing) fail(Verdict::of(parser.reply()));
     co_return parser.take_reply();
+}
+
+void Connection::set_deadline(int64_t timeout_ms) {
+    const int64_t end_ms = opened_at_ms + timeouts_.session_ms;
+    stream_.set_deadline(std::min(Loop::monotonic_ms() + timeout_ms, end_ms));
 }
 
 bool Connection::fail(Verdict verdict) {
@@ -87,7 +91,7 @@ task<Connection::Opened> Connection::open(const SessionPolicy& policy,
 }
 
 task<bool> Connection::greet() {
-    const auto greeting = co_await reply("the greeting", limits::relay_command_timeout_ms);
+    const auto greeting = co_await reply("the greeting", timeouts_.command_ms);
     if (greeting.code == kServiceReady) co_return true;
     auto verdict = Verdict::of(greeting);
     // Another server, or this one later, may take what this one does not now. Only 521 is a
@@ -100,14 +104,14 @@ task<bool> Connection::greet() {
 task<bool> Connection::hello(const std::string& hostname) {
     offer_ = {};
     put(cat("EHLO ", hostname));
-    auto answer = co_await reply("the reply to EHLO", limits::relay_command_timeout_ms);
+    auto answer = co_await reply("the reply to EHLO", timeouts_.command_ms);
     if (answer.positive()) {
         offer_ = smtp::parse_offer(answer);
         co_return true;
     }
     if (!answer.permanent() || !usable_) co_return fail(Verdict::of(answer));
     put(cat("HELO ", hostname));
-    answer = co_await reply("the reply to HELO", limits::relay_command_timeout_ms);
+    answer = co_await reply("the reply to HELO", timeouts_.command_ms);
     if (answer.positive()) co_return true;
     co_return fail(Verdict::of(answer));
 }
@@ -125,7 +129,7 @@ task<Connection::Opened> Connection::start_tls(const SessionPolicy& policy,
     put("STARTTLS");
     ServerReply go;
     try {
-        go = co_await reply("the reply to STARTTLS", limits::relay_command_timeout_ms);
+        go = co_await reply("the reply to STARTTLS", timeouts_.command_ms);
     } catch (const Closed&) {
         go.code = kClosing;
         usable_ = false;
@@ -136,7 +140,8 @@ task<Connection::Opened> Connection::start_tls(const SessionPolicy& policy,
         co_return demanded ? Opened::failed : Opened::tls_failed;
     }
     if (!stream_.buffered().empty() || stream_.poll_input()) { // F8
-        fail(Verdict::ours(454, "4.7.5", cat(hop_.text(), " sent more than its reply to STARTTLS")));
+        fail(
+            Verdict::ours(454, "4.7.5", cat(hop_.text(), " sent more than its reply to STARTTLS")));
         co_return Opened::failed;
     }
     const bool secured = co_await handshake(policy, contexts);
@@ -149,7 +154,11 @@ task<Connection::Opened> Connection::start_tls(const SessionPolicy& policy,
 // none.
 task<bool> Connection::handshake(const SessionPolicy& policy, const TlsContexts& contexts) {
     stage_ = "the TLS handshake";
-    stream_.set_deadline(Loop::monotonic_ms() + limits::relay_tls_timeout_ms);
+    if (verified_wanted(policy) && !contexts.can_verify) {
+        co_return fail(
+            Verdict::ours(454, "4.7.5", cat("no trusted roots to verify ", hop_.text(), " with")));
+    }
+    set_deadline(timeouts_.tls_ms);
     const auto& context = verified_wanted(policy) ? contexts.required : contexts.opportunistic;
     TlsPeer peer;
     const bool named = !hop_.host.starts_with('[');
@@ -176,8 +185,8 @@ task<bool> Connection::log_in(const SessionPolicy& policy) {
         return std::ranges::find(offer_.mechanisms, mechanism) != offer_.mechanisms.end();
     };
     if (!stream_.tls() && !hop_.address.is_loopback()) {
-        co_return fail(Verdict::ours(
-            454, "4.7.11", cat("no password is sent to ", hop_.text(), " without TLS")));
+        co_return fail(Verdict::ours(454, "4.7.11",
+                                     cat("no password is sent to ", hop_.text(), " without TLS")));
     }
     std::vector<std::string> lines; // the command and what answers the challenges
     if (has("PLAIN")) {             // RFC 4616
@@ -193,7 +202,7 @@ task<bool> Connection::log_in(const SessionPolicy& policy) {
     ServerReply answer;
     for (size_t i = 0; i < lines.size(); ++i) { // RFC 4954 4
         put(lines[i]);
-        answer = co_await reply("the reply to AUTH", limits::relay_command_timeout_ms);
+        answer = co_await reply("the reply to AUTH", timeouts_.command_ms);
         if (answer.code != 334) break;
     }
     if (answer.code == 235) co_return true; // RFC 4954 6

@@ -9,6 +9,7 @@
 #include "common/net/stream.h"
 #include "common/smtp/client_reply.h"
 #include "relayd/route.h"
+#include "relayd/timeouts.h"
 #include "relayd/verdict.h"
 
 #include <memory>
@@ -34,6 +35,7 @@ struct SessionPolicy {
 
 struct TlsContexts {
     TlsContext opportunistic, required;
+    bool can_verify = true; // false: there are no trusted roots, and required is not to be used
 };
 
 class Connection {
@@ -45,14 +47,16 @@ class Connection {
     };
 
     // socket: connected, non-blocking.
-    Connection(Nursery& nursery, UniqueFd socket, Hop hop);
+    Connection(Nursery& nursery, UniqueFd socket, Hop hop, const Timeouts& timeouts);
 
     // Up to the point where MAIL can be sent. Throws what waits throw (Closed, TimedOut, Cancelled,
     // net::TlsError, std::system_error) and ProtocolError; stage() then says where.
     task<Opened> open(const SessionPolicy& policy, const TlsContexts& contexts);
+    // Of an opening that failed, or of a 421 later.
     const Verdict& failure() const { return failure_; }
 
     // ---- for the transaction
+    const Timeouts& timeouts() const { return timeouts_; }
     const Hop& hop() const { return hop_; }
     const smtp::ServerOffer& offer() const { return offer_; }
     bool offers(smtp::Extension e) const { return offer_.extensions.has(e); }
@@ -65,12 +69,16 @@ class Connection {
     // Sends what is queued and reads one whole reply within timeout_ms, however slowly it trickles.
     // An endless refusal counts as one and leaves the session unusable.
     task<smtp::ServerReply> reply(std::string stage, int64_t timeout_ms);
+    // The next waits end within timeout_ms all together, and within timeouts().session_ms of the
+    // opening.
+    void set_deadline(int64_t timeout_ms);
     // False after an endless reply, a 421 (RFC 5321 3.8) or a failed content: only close it.
     bool usable() const { return usable_; }
     void give_up() { usable_ = false; }
 
     // "TLSv1.3", or "" without TLS.
     std::string tls_version() const { return stream_.tls_info().version; }
+    TlsInfo tls_info() const { return stream_.tls_info(); }
     int64_t opened_at_ms = 0;
     int messages = 0; // transactions so far
 
@@ -83,6 +91,7 @@ class Connection {
     bool fail(Verdict verdict);
 
     Hop hop_;
+    Timeouts timeouts_;
     net::Stream stream_;
     smtp::ServerOffer offer_;
     std::string stage_;

@@ -24,8 +24,8 @@ void Content::read(uint64_t at, std::string& buffer) const {
         const ssize_t n = ::pread(body_fd_, buffer.data() + got, buffer.size() - got,
                                   static_cast<off_t>(offset + got));
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) throw_errno("read of the message body");
-        if (n == 0) throw_error(EIO, "message body shorter than recorded");
+        if (n < 0) throw BodyFault(cat("message body: ", error_text(errno)));
+        if (n == 0) throw BodyFault("message body: shorter than recorded");
         got += static_cast<size_t>(n);
     }
 }

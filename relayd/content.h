@@ -1,8 +1,8 @@
-// The bytes of one message as they leave: the prefix, then the body file, read piece by piece.
+// The bytes of one message as they leave: the prefix, then the body file, piece by piece.
 #pragma once
 
-
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -10,9 +10,14 @@ namespace tambo::relayd {
 
 // What must be known before the first byte leaves.
 struct ContentFacts {
-    bool clean = true;       // only CRLF line ends, no NUL (research/security.md F2)
+    bool clean = true; // only CRLF line ends, no NUL (research/security.md F2)
     bool header_8bit = false;
     bool body_8bit = false;
+};
+
+// The body cannot be read: our own fault, not the other server's.
+struct BodyFault : std::runtime_error {
+    using std::runtime_error::runtime_error;
 };
 
 class Content {
@@ -22,12 +27,15 @@ class Content {
         : prefix_(std::move(prefix)), body_fd_(body_fd), body_bytes_(body_bytes) {}
 
     uint64_t size() const { return prefix_.size() + body_bytes_; }
+    const std::string& prefix() const { return prefix_; }
+    int body_fd() const { return body_fd_; }
+    uint64_t body_bytes() const { return body_bytes_; }
     // Replaces buffer by what stands at `at`: between 1 and kPieceBytes bytes, nothing at the end.
-    // Throws std::system_error, also when the file is shorter than it should be.
+    // Throws BodyFault, also when the file is shorter than it should be.
     void read(uint64_t at, std::string& buffer) const;
     static constexpr size_t kPieceBytes = 64 * 1024;
 
-    // Reads everything once.
+    // Reads everything once. Throws BodyFault.
     ContentFacts inspect() const;
 
   private:

@@ -3,8 +3,7 @@
 
 namespace tambo::relayd {
 
-task<ipc::DnsAnswer> ChannelNames::lookup(std::string name, ipc::DnsType type,
-                                          int64_t timeout_ms) {
+task<ipc::DnsAnswer> ChannelNames::lookup(std::string name, ipc::DnsType type, int64_t timeout_ms) {
     ipc::DnsLookup question;
     question.name = std::move(name);
     question.type = type;

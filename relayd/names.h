@@ -12,8 +12,8 @@ class NameService {
   public:
     virtual ~NameService() = default;
     // Throws nothing but Cancelled: without an answer within timeout_ms the status is temporary.
-    virtual task<ipc::DnsAnswer> lookup(std::string name, ipc::DnsType type,
-                                        int64_t timeout_ms) = 0;
+    virtual task<ipc::DnsAnswer>
+    lookup(std::string name, ipc::DnsType type, int64_t timeout_ms) = 0;
 };
 
 class ChannelNames final : public NameService {

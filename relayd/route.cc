@@ -90,13 +90,15 @@ std::optional<Verdict> Router::exchangers_of(const std::string& domain,
                                              const ipc::DnsAnswer& answer,
                                              Exchangers& into) const {
     switch (answer.status) {
-    case DnsStatus::temporary: return try_later(domain);
+    case DnsStatus::temporary:
+        return try_later(domain);
     case DnsStatus::no_name:
         return Verdict::ours(550, "5.1.2", cat("the domain ", domain, " does not exist"));
     case DnsStatus::no_data: // RFC 5321 5.1: the implicit MX
         into.push_back({0, domain});
         return std::nullopt;
-    case DnsStatus::found: break;
+    case DnsStatus::found:
+        break;
     }
     // RFC 7505 3: the null MX stands alone; beside others it is a mistake and means nothing.
     if (answer.records.size() == 1 && answer.records[0].text == ".") {
@@ -113,9 +115,8 @@ std::optional<Verdict> Router::exchangers_of(const std::string& domain,
 
 // RFC 5321 5.1: no exchanger that is no better than ourselves. True if we are among them.
 bool Router::cut_own_name(Exchangers& exchangers) const {
-    const auto own = std::ranges::find_if(exchangers, [&](const Exchanger& one) {
-        return world_.ourselves.is_own_name(one.host);
-    });
+    const auto own = std::ranges::find_if(
+        exchangers, [&](const Exchanger& one) { return world_.ourselves.is_own_name(one.host); });
     if (own == exchangers.end()) return false;
     const uint16_t preference = own->preference;
     std::erase_if(exchangers, [&](const Exchanger& one) { return one.preference >= preference; });

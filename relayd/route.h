@@ -62,8 +62,8 @@ class Router {
     using Exchangers = std::vector<Exchanger>;
 
     Route to_literal(const std::string& literal) const;
-    std::optional<Verdict> exchangers_of(const std::string& domain, const ipc::DnsAnswer& answer,
-                                         Exchangers& into) const;
+    std::optional<Verdict>
+    exchangers_of(const std::string& domain, const ipc::DnsAnswer& answer, Exchangers& into) const;
     bool cut_own_name(Exchangers& exchangers) const;
     task<Route> to_exchangers(std::string domain, Exchangers exchangers);
     task<Addresses> addresses_of_group(std::vector<std::string> hosts);

@@ -1,10 +1,8 @@
 // See transaction.h.
 #include "relayd/transaction.h"
 
-#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/smtp/data.h"
-#include "relayd/downgrade.h"
 
 namespace tambo::relayd {
 
@@ -32,7 +30,7 @@ task<> Transaction::run() {
             // RFC 2920 3.1: DATA was on its way before all recipients were refused.
             connection_.put(".");
             static_cast<void>(co_await connection_.reply("the reply to an empty message",
-                                                         limits::relay_final_timeout_ms));
+                                                         connection_.timeouts().final_ms));
             co_return;
         }
         co_await send_content();
@@ -46,48 +44,50 @@ task<> Transaction::run() {
 // How this server can take the message; the verdict if it cannot.
 std::optional<Verdict> Transaction::choose_form() {
     const bool international = mail_.job.parameters.smtputf8;
-    const bool utf8_offered = connection_.offers(Extension::smtputf8);
     const auto needs_utf8 = [](const smtp::Address& address) { return !is_ascii(address.text()); };
-    smtputf8_ = international;
-    if (mail_.sender) smtputf8_ = smtputf8_ || needs_utf8(*mail_.sender);
+    smtputf8_ = international || (mail_.sender && needs_utf8(*mail_.sender));
     for (size_t i = 0; i < mail_.recipients.size(); ++i) {
         smtputf8_ = smtputf8_ || (!results_.settled(i) && needs_utf8(mail_.recipients[i]));
     }
-    smtputf8_ = smtputf8_ && utf8_offered;
-    // RFC 6531 3.5, RFC 5504: what is international goes back rather than being altered.
-    const bool sender_fits = !mail_.sender || path_for(*mail_.sender);
-    if (!sender_fits || (international && mail_.facts.header_8bit && !utf8_offered)) {
-        return Verdict::ours(553, "5.6.7",
-                             cat(connection_.hop().text(), " takes no internationalised mail"));
+    smtputf8_ = smtputf8_ && connection_.offers(Extension::smtputf8);
+    if (mail_.sender && !path_for(*mail_.sender)) { // RFC 6531 3.5
+        return Verdict::ours(
+            553, "5.6.7", cat(connection_.hop().text(), " takes no internationalised addresses"));
     }
     if (const auto verdict = choose_content()) return verdict;
     const auto& size_max = connection_.offer().size_max; // RFC 1870 6.1
-    if (size_max && content_->size() > *size_max) {
+    if (size_max && size_ > *size_max) {
         return Verdict::ours(552, "5.3.4",
-                             cat("the message has ", content_->size(), " bytes; ",
-                                 connection_.hop().text(), " takes ", *size_max));
+                             cat("the message has ", size_, " bytes; ", connection_.hop().text(),
+                                 " takes ", *size_max));
     }
     return std::nullopt;
 }
 
+// As it is, or converted (RFC 6152 3, RFC 6531 3.5). 8-bit headers that came without SMTPUTF8 are
+// common; they stay as they are where 8-bit bodies may.
 std::optional<Verdict> Transaction::choose_content() {
-    content_ = &mail_.content;
     const auto& facts = mail_.facts;
+    const auto& parameters = mail_.job.parameters;
     const bool has_8bit = facts.header_8bit || facts.body_8bit;
-    const bool declared = mail_.job.parameters.body != ipc::BodyType::sevenbit;
-    eight_bit_ = connection_.offers(Extension::eight_bit_mime) && (has_8bit || declared);
-    if (!has_8bit || eight_bit_) return std::nullopt;
-    // RFC 6152 3: convert, or send it back.
-    if (!facts.header_8bit) {
-        if (auto converted = to_seven_bit(mail_.content)) {
-            converted_.emplace(std::move(*converted), -1, 0);
-            content_ = &*converted_;
-            return std::nullopt;
-        }
+    const bool declared = parameters.body != ipc::BodyType::sevenbit;
+    mime::NextHop next_hop;
+    next_hop.eight_bit_mime = connection_.offers(Extension::eight_bit_mime);
+    next_hop.smtp_utf8 = connection_.offers(Extension::smtputf8) ||
+                         (next_hop.eight_bit_mime && !parameters.smtputf8);
+    eight_bit_ = next_hop.eight_bit_mime && (has_8bit || declared);
+    size_ = mail_.content.size();
+    const bool header_fits = !facts.header_8bit || next_hop.smtp_utf8;
+    if ((!has_8bit || next_hop.eight_bit_mime) && header_fits) return std::nullopt;
+    conversion_.emplace(mail_.content, next_hop);
+    if (conversion_->problem().empty()) {
+        size_ = conversion_->size();
+        return std::nullopt;
     }
-    return Verdict::ours(554, "5.6.3",
+    return Verdict::ours(header_fits ? 554 : 553, header_fits ? "5.6.3" : "5.6.7",
                          cat(connection_.hop().text(),
-                             " takes 7-bit mail only, and this message cannot be converted"));
+                             header_fits ? " takes 7-bit mail only" : " takes no SMTPUTF8",
+                             "; this message cannot be converted: ", conversion_->problem()));
 }
 
 // The address as this server understands it. RFC 6531 3.2: a domain also has its A-labels.
@@ -105,10 +105,9 @@ void Transaction::choose_recipients() {
             asked_.push_back(i);
             continue;
         }
-        results_.settle_failed(
-            i, Verdict::ours(553, "5.6.7",
-                             cat(connection_.hop().text(),
-                                 " does not take internationalised addresses")));
+        results_.settle_failed(i, Verdict::ours(553, "5.6.7",
+                                                cat(connection_.hop().text(),
+                                                    " does not take internationalised addresses")));
     }
 }
 
@@ -117,7 +116,7 @@ std::string Transaction::mail_command() const {
     std::string command = "MAIL FROM:<";
     if (mail_.sender) command += path_for(*mail_.sender).value_or("");
     command += '>';
-    if (connection_.offers(Extension::size)) cat_to(command, cat(" SIZE=", content_->size()));
+    if (connection_.offers(Extension::size)) cat_to(command, cat(" SIZE=", size_));
     if (eight_bit_) command += " BODY=8BITMIME";
     if (smtputf8_) command += " SMTPUTF8";
     return command;
@@ -133,14 +132,14 @@ task<ServerReply> Transaction::exchange_envelope() {
         }
         connection_.put("DATA");
     }
-    const auto mail = co_await connection_.reply("the reply to MAIL",
-                                                 limits::relay_command_timeout_ms);
+    const auto mail =
+        co_await connection_.reply("the reply to MAIL", connection_.timeouts().command_ms);
     if (!mail.positive() && mail.code != kClosing) settle(asked_, Verdict::of(mail));
     if (!connection_.usable()) co_return ServerReply();
     co_await ask_recipients(pipelined, mail.positive());
     if (!connection_.usable() || (!pipelined && accepted_.empty())) co_return ServerReply();
     if (!pipelined) connection_.put("DATA");
-    auto data = co_await connection_.reply("the reply to DATA", limits::relay_data_timeout_ms);
+    auto data = co_await connection_.reply("the reply to DATA", connection_.timeouts().data_ms);
     co_return data;
 }
 
@@ -148,8 +147,8 @@ task<> Transaction::ask_recipients(bool pipelined, bool sender_accepted) {
     for (const size_t i : asked_) {
         if (!pipelined && !sender_accepted) co_return;
         if (!pipelined) connection_.put(cat("RCPT TO:<", *path_for(mail_.recipients[i]), '>'));
-        const auto reply = co_await connection_.reply("the reply to RCPT",
-                                                      limits::relay_command_timeout_ms);
+        const auto reply =
+            co_await connection_.reply("the reply to RCPT", connection_.timeouts().command_ms);
         if (sender_accepted && reply.code != kClosing) take_recipient(i, reply);
         if (!connection_.usable()) co_return;
     }
@@ -192,13 +191,13 @@ task<bool> Transaction::write_content() {
     auto& stream = connection_.stream();
     smtp::DataEncoder encoder;
     std::string piece, wire;
-    for (uint64_t at = 0; at < content_->size(); at += piece.size()) {
-        content_->read(at, piece);
+    while (next_piece(piece)) {
         wire.clear();
         // The message was inspected before: this is the second lock on the door (F2).
-        if (!encoder.feed(piece, wire)) throw ProtocolError("the message changed while it was sent");
+        if (!encoder.feed(piece, wire))
+            throw ProtocolError("the message changed while it was sent");
         stream.put(wire);
-        stream.set_deadline(Loop::monotonic_ms() + limits::relay_block_timeout_ms);
+        connection_.set_deadline(connection_.timeouts().block_ms);
         try {
             co_await stream.flush();
         } catch (const Closed&) {
@@ -211,13 +210,20 @@ task<bool> Transaction::write_content() {
     co_return true;
 }
 
+bool Transaction::next_piece(std::string& piece) {
+    if (conversion_) return conversion_->next(piece);
+    mail_.content.read(at_, piece);
+    at_ += piece.size();
+    return !piece.empty();
+}
+
 // From here on the message may have arrived, whatever is heard of it (RFC 1047).
 task<> Transaction::finish_content() {
     ServerReply final_reply;
     std::string problem;
     try {
-        final_reply = co_await connection_.reply("the reply to the message",
-                                                 limits::relay_final_timeout_ms);
+        final_reply =
+            co_await connection_.reply("the reply to the message", connection_.timeouts().final_ms);
     } catch (const Closed&) {
         problem = "connection lost";
     } catch (const TimedOut&) {
@@ -238,7 +244,8 @@ task<> Transaction::finish_content() {
         settle(accepted_, Verdict::of(final_reply));
         co_return;
     }
-    for (const size_t i : accepted_) results_.settle_sent(i, final_reply);
+    for (const size_t i : accepted_)
+        results_.settle_sent(i, final_reply);
 }
 
 } // namespace tambo::relayd

@@ -7,8 +7,10 @@
 #include "common/smtp/address.h"
 #include "relayd/connection.h"
 #include "relayd/content.h"
+#include "relayd/conversion.h"
 #include "relayd/verdict.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,9 +31,8 @@ class Transaction {
     Transaction(Connection& connection, const Mail& mail, Results& results)
         : connection_(connection), mail_(mail), results_(results) {}
 
-    // Throws like Connection::reply(), with nothing settled that could still arrive; throws
-    // std::system_error for the body file too. Afterwards the connection may be used for another
-    // transaction if it is usable().
+    // Throws like Connection::reply(), and BodyFault; whoever is not settled then did not get the
+    // message. Afterwards the connection may be used for another transaction if it is usable().
     task<> run();
 
   private:
@@ -46,14 +47,16 @@ class Transaction {
     void settle(const std::vector<size_t>& whom, const Verdict& verdict);
     task<> send_content();
     task<bool> write_content();
+    bool next_piece(std::string& piece);
     task<> finish_content();
 
     Connection& connection_;
     const Mail& mail_;
     Results& results_;
-    const Content* content_ = nullptr; // as it is, or converted
-    std::optional<Content> converted_;
+    std::optional<Conversion> conversion_; // if it does not go as it is
+    uint64_t size_ = 0;                    // of what goes
     bool smtputf8_ = false, eight_bit_ = false;
+    uint64_t at_ = 0;              // of the content as it is
     std::vector<size_t> asked_;    // indices of recipients in the order of their RCPT
     std::vector<size_t> accepted_; // those that got a 2xx
 };

@@ -37,7 +37,9 @@ Results::Results(const ipc::Relay& job) : settled_(job.recipients.size(), false)
     }
 }
 
-bool Results::all_settled() const { return std::ranges::all_of(settled_, std::identity{}); }
+bool Results::all_settled() const {
+    return std::ranges::all_of(settled_, std::identity{});
+}
 
 void Results::settle_sent(size_t index, const smtp::ServerReply& reply) {
     const auto verdict = Verdict::of(reply);

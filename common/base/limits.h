@@ -74,6 +74,7 @@ inline constexpr int64_t relay_tls_timeout_ms = 60'000;
 inline constexpr int64_t relay_data_timeout_ms = 120'000;
 inline constexpr int64_t relay_block_timeout_ms = 180'000;
 inline constexpr int64_t relay_final_timeout_ms = 600'000;
+inline constexpr int64_t relay_session_max_ms = 7'200'000; // however slow the other side is
 inline constexpr size_t relay_reply_line_bytes = 512;
 inline constexpr size_t relay_reply_lines = 100;
 inline constexpr size_t relay_recipients_per_transaction = 50;
