@@ -6,25 +6,31 @@ namespace tambo::master {
 
 std::string_view state_name(ChildState state) {
     switch (state) {
-    case ChildState::starting: return "starting";
-    case ChildState::running: return "running";
-    case ChildState::retired: return "retired";
-    case ChildState::draining: return "draining";
+    case ChildState::starting:
+        return "starting";
+    case ChildState::running:
+        return "running";
+    case ChildState::retired:
+        return "retired";
+    case ChildState::draining:
+        return "draining";
     }
     return "";
 }
 
-Child::Child(Children& its_owner, Nursery& nursery, const Service& its_service, size_t its_slot,
+Child::Child(Children& its_owner,
+             Nursery& nursery,
+             const Service& its_service,
+             size_t its_slot,
              std::string its_instance)
     : service(its_service), slot(its_slot), instance(std::move(its_instance)), owner(its_owner),
-      control(nursery, instance),
-      deadline(
-          nursery.loop(),
-          [](void* self) {
-              auto* child = static_cast<Child*>(self);
-              child->owner.kill(*child, "not ready in time");
-          },
-          this) {
+      control(nursery, instance), deadline(
+                                      nursery.loop(),
+                                      [](void* self) {
+                                          auto* child = static_cast<Child*>(self);
+                                          child->owner.kill(*child, "not ready in time");
+                                      },
+                                      this) {
     control.on<ipc::Hello>(*this, &Child::hello);
     control.on<ipc::Ready>(*this, &Child::ready);
     control.on<ipc::Fault>(*this, &Child::fault);
@@ -34,7 +40,9 @@ Child::Child(Children& its_owner, Nursery& nursery, const Service& its_service, 
     control.on_lost = [this] { owner.kill(*this, ""); };
 }
 
-void Child::hello(ipc::Hello message) { owner.on_hello(*this, message.build_id); }
+void Child::hello(ipc::Hello message) {
+    owner.on_hello(*this, message.build_id);
+}
 
 void Child::ready(ipc::Ready message) {
     deadline.disarm();
@@ -43,7 +51,9 @@ void Child::ready(ipc::Ready message) {
     owner.on_ready(*this);
 }
 
-void Child::fault(ipc::Fault message) { owner.report_fault(*this, message); }
+void Child::fault(ipc::Fault message) {
+    owner.report_fault(*this, message);
+}
 
 void Child::retire(ipc::Retired message) {
     connections_left = message.connections;

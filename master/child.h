@@ -25,7 +25,10 @@ std::string_view state_name(ChildState state);
 class Children;
 
 struct Child {
-    Child(Children& owner, Nursery& nursery, const Service& service, size_t slot,
+    Child(Children& owner,
+          Nursery& nursery,
+          const Service& service,
+          size_t slot,
           std::string instance);
 
     const Service& service;
@@ -36,8 +39,8 @@ struct Child {
     ChildState state = ChildState::starting;
     bool wired = false; // Hello was good: it has its peers and takes more
     UtcTime started;
-    int64_t started_ms = 0; // monotonic
-    std::string isolation;  // what its sandbox could not do
+    int64_t started_ms = 0;        // monotonic
+    std::string isolation;         // what its sandbox could not do
     uint32_t connections_left = 0; // retired: at that time
 
     Children& owner;

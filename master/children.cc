@@ -56,7 +56,8 @@ Children::Children(Nursery& nursery, Surroundings& around)
 Children::~Children() = default;
 
 void Children::start_all() {
-    for (auto& slot : slots_) start(*slot);
+    for (auto& slot : slots_)
+        start(*slot);
 }
 
 void Children::start(Slot& slot) {
@@ -68,8 +69,8 @@ void Children::start(Slot& slot) {
     child->start_number = ++start_counter_;
     try {
         auto [ours, theirs] = socket_pair(SOCK_SEQPACKET);
-        child->pid = around_.executables.start(slot.service.executable, child->instance,
-                                               theirs.get());
+        child->pid =
+            around_.executables.start(slot.service.executable, child->instance, theirs.get());
         child->control.attach(std::move(ours));
     } catch (const std::system_error& e) {
         log::Event("process.start_failed", log::Level::critical)
@@ -156,7 +157,10 @@ void Children::reap() {
         const pid_t pid = ::waitpid(-1, &status, WNOHANG);
         if (pid <= 0) return;
         const auto found = std::ranges::find(children_, pid, [](const auto& c) { return c->pid; });
-        if (found == children_.end()) continue; // the storage check
+        if (found == children_.end()) {
+            if (on_stranger) on_stranger(pid, status);
+            continue;
+        }
         auto child = std::move(*found);
         children_.erase(found);
         ended(std::move(child), status);
@@ -164,14 +168,15 @@ void Children::reap() {
 }
 
 void Children::ended(std::unique_ptr<Child> child, int status) {
-    const bool expected = child->state == ChildState::draining ||
-                          child->state == ChildState::retired;
+    const bool expected =
+        child->state == ChildState::draining || child->state == ChildState::retired;
     const bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     log::Event("process.ended", expected && clean ? log::Level::info : log::Level::error)
         .with("process", child->instance)
         .with("pid", int64_t{child->pid})
         .with("how", describe(status));
-    if (child->service.storage && !(expected && clean)) storage_ended_cleanly_ = false;
+    const bool at_shutdown = stage_stopped_[static_cast<size_t>(child->service.stage)];
+    if (child->service.storage && at_shutdown && !clean) storage_ended_cleanly_ = false;
     child->control.on_lost = nullptr;
     if (child->service.count == Count::generations) forget_instance(*child);
     Slot& slot = slot_of(*child);
@@ -211,6 +216,10 @@ void Children::broadcast_storage_state(bool read_only) {
 
 void Children::drain(Stage stage, int64_t grace_ms) {
     stage_stopped_[static_cast<size_t>(stage)] = true;
+    for (const auto& slot : slots_) { // died, and nobody has looked after what it left
+        const bool missing = slot->service.stage == stage && !slot->current;
+        if (missing && slot->service.storage) storage_ended_cleanly_ = false;
+    }
     for (auto& child : children_) {
         if (child->service.stage != stage) continue;
         const bool started = child->wired;
@@ -264,6 +273,13 @@ Child* Children::find_running(std::string_view service) {
     for (auto& child : children_) {
         const bool runs = child->state == ChildState::running;
         if (runs && child->service.name == service) return child.get();
+    }
+    return nullptr;
+}
+
+Child* Children::find_wired(std::string_view service) {
+    for (auto& child : children_) {
+        if (child->wired && child->service.name == service) return child.get();
     }
     return nullptr;
 }

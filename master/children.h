@@ -26,7 +26,7 @@ struct Surroundings {
     bool log_to_stderr = false;
     bool read_only = false; // a storage fault is not over
 
-    Directories& directories;
+    const Directories& directories;
     const Users& users;
     const Listeners& listeners;
     const Executables& executables;
@@ -69,16 +69,18 @@ class Children {
     uint64_t restarts(const Child& child) const;
     // Instances that wait for their next start, with the wait in ms.
     std::vector<std::pair<std::string, int64_t>> waiting() const;
-    // The process that takes local submissions, nullptr if it is not running.
+    // The first process of the service that is running, or at least wired; nullptr if none is.
     Child* find_running(std::string_view service);
+    Child* find_wired(std::string_view service);
 
-    std::function<void()> on_all_ready; // at each time that it becomes true
+    std::function<void()> on_all_ready;           // at each time that it becomes true
     std::function<void(const Child&)> on_started; // a child is ready
     std::function<void(const std::string& instance)> on_crash_loop;
     std::function<void(const ipc::Fault&)> on_fault;
     std::function<void()> on_end; // a child has ended
     std::function<void(const std::string& name, bool done)> on_drop_taken;
-    // Storage processes that did not end by themselves with status 0.
+    std::function<void(pid_t pid, int status)> on_stranger; // a child that is no daemon has ended
+    // After the shutdown: everybody who keeps mail was there and ended by itself with status 0.
     bool storage_ended_cleanly() const { return storage_ended_cleanly_; }
 
   private:

@@ -47,7 +47,7 @@ UniqueFd make_one(int top, const Row& row, const std::string& path, const Users&
     const uid_t uid = users.uid(row.user);
     const gid_t gid = users.gid(row.group);
     if (users.privileged() && ::fchown(fd.get(), uid, gid) != 0) throw_errno("chown " + full);
-    struct stat st{};
+    struct stat st {};
     if (::fstat(fd.get(), &st) != 0) throw_errno("stat " + full);
     if ((st.st_mode & kAllBits) != row.mode && ::fchmod(fd.get(), row.mode) != 0) {
         throw_errno("chmod " + full);

@@ -43,7 +43,9 @@ void Epoch::raise() {
     write("running");
 }
 
-void Epoch::mark_clean() { write("clean"); }
+void Epoch::mark_clean() {
+    write("clean");
+}
 
 void Epoch::write(const char* state) const {
     write_file_atomically(dir_fd_, kName, cat(number_, ' ', state, '\n'), kMode);

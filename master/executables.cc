@@ -24,8 +24,8 @@ namespace {
 constexpr int kControlFd = 3;
 
 // What of our environment a daemon sees: switches of tests and of the sanitizers.
-constexpr std::array<std::string_view, 6> kPassed{"TAMBO_", "ASAN_", "UBSAN_", "LSAN_", "TSAN_",
-                                                  "LLVM_PROFILE_"};
+constexpr std::array<std::string_view, 6> kPassed{"TAMBO_", "ASAN_", "UBSAN_",
+                                                  "LSAN_",  "TSAN_", "LLVM_PROFILE_"};
 
 std::vector<char*> child_environment() {
     std::vector<char*> passed;
@@ -55,8 +55,7 @@ std::vector<char*> child_environment() {
 
 } // namespace
 
-Executables::Executables(const std::string& directory)
-    : null_(open_or_throw("/dev/null", O_RDWR)) {
+Executables::Executables(const std::string& directory) : null_(open_or_throw("/dev/null", O_RDWR)) {
     for (const Service& service : services()) {
         if (programs_.contains(service.executable)) continue;
         const std::string path = cat(directory, '/', service.executable);

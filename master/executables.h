@@ -1,5 +1,5 @@
-// The programs of the suite, opened once at start: a daemon that dies is started again from the very
-// file that ran before, whatever an upgrade has put in its place meanwhile.
+// The programs of the suite, opened once at start: a daemon that dies is started again from the
+// very file that ran before, whatever an upgrade has put in its place meanwhile.
 #pragma once
 
 #include "common/base/unique_fd.h"

@@ -13,6 +13,8 @@ namespace tambo::master {
 
 namespace {
 
+constexpr size_t kPasswordBytesMax = 4096;
+
 std::vector<NamedFile> numbered(std::string_view name, const std::vector<std::string>& paths) {
     std::vector<NamedFile> files;
     for (size_t i = 0; i < paths.size(); ++i) {
@@ -50,20 +52,21 @@ std::string path_of(std::string_view word, const conf::Config& config) {
     return word == "ca-bundle" ? config.relay.ca_file : "";
 }
 
-NamedFile open_file(std::string_view word, const conf::Config& config,
-                    const Directories& directories) {
+NamedFile
+open_file(std::string_view word, const conf::Config& config, const Directories& directories) {
     const std::string name(word);
     if (is_plain_file(word)) return {name, open_or_empty(path_of(word, config))};
     if (word == "directory") return {name, log_directory(config, directories)};
     return {name, openat_or_throw(directories.get(word), ".", O_RDONLY | O_DIRECTORY)};
 }
 
-std::vector<NamedFile> open_files(const Service& service, const conf::Config& config,
-                                  const Directories& directories) {
+std::vector<NamedFile>
+open_files(const Service& service, const conf::Config& config, const Directories& directories) {
     std::vector<NamedFile> files;
     for (const auto word : words(service.files)) {
         if (word == "key:*") {
-            for (auto& file : numbered("key", config.tls.key)) files.push_back(std::move(file));
+            for (auto& file : numbered("key", config.tls.key))
+                files.push_back(std::move(file));
         } else if (word == "certificate:*") {
             for (auto& file : numbered("certificate", config.tls.certificate)) {
                 files.push_back(std::move(file));
@@ -73,6 +76,13 @@ std::vector<NamedFile> open_files(const Service& service, const conf::Config& co
         }
     }
     return files;
+}
+
+std::string read_smarthost_password(const conf::Config& config) {
+    const auto& path = config.relay.smarthost_password_file;
+    if (path.empty()) return "";
+    const std::string content = read_file(path, kPasswordBytesMax);
+    return std::string(trim(split_once(std::string_view(content), '\n').first));
 }
 
 } // namespace tambo::master

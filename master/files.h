@@ -23,13 +23,16 @@ struct NamedFile {
 // "ca-bundle" files that may be missing, which the daemon sees as an empty file; "key:*" and
 // "certificate:*" all of tls.key and tls.certificate, numbered from 1. Throws std::system_error
 // naming a file that must be there and is not.
-std::vector<NamedFile> open_files(const Service& service, const conf::Config& config,
-                                  const Directories& directories);
+std::vector<NamedFile>
+open_files(const Service& service, const conf::Config& config, const Directories& directories);
 // One of the words that name a single file.
-NamedFile open_file(std::string_view word, const conf::Config& config,
-                    const Directories& directories);
+NamedFile
+open_file(std::string_view word, const conf::Config& config, const Directories& directories);
 
 // The path behind "aliases", "passwd", "resolv.conf" and "ca-bundle"; "" for other words.
 std::string path_of(std::string_view word, const conf::Config& config);
+
+// The first line of relay.smarthost_password_file, "" without one. Throws std::system_error.
+std::string read_smarthost_password(const conf::Config& config);
 
 } // namespace tambo::master

@@ -79,16 +79,18 @@ Bound bind_one(const conf::Endpoint& endpoint) {
 }
 
 std::string explain(std::string_view key, const conf::Endpoint& endpoint, int error) {
-    std::string out = cat(key, ": cannot listen on ", conf::format_endpoint(endpoint), ": ",
-                          error_text(error));
-    if (error == EADDRINUSE) out += cat(" (another mail server? ss -ltnp 'sport = :", endpoint.port,
-                                        "' shows it)");
+    std::string out =
+        cat(key, ": cannot listen on ", conf::format_endpoint(endpoint), ": ", error_text(error));
+    if (error == EADDRINUSE)
+        out += cat(" (another mail server? ss -ltnp 'sport = :", endpoint.port, "' shows it)");
     if (error == EACCES) out += " (ports below 1024 need root)";
     if (error == EADDRNOTAVAIL) out += " (this machine does not have that address)";
     return out;
 }
 
-bool lacks_ipv6(int error) { return error == EAFNOSUPPORT || error == EADDRNOTAVAIL; }
+bool lacks_ipv6(int error) {
+    return error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
+}
 
 // Binds through a descriptor of the directory: the path may be longer than a sockaddr_un.
 UniqueFd bind_unix(int directory, const std::string& name, int type, mode_t mode, gid_t group) {
@@ -145,9 +147,9 @@ void Listeners::bind_local(const Directories& directories, const Users& users) {
     const gid_t admins = users.gid("tambo-admin");
     const auto control = [&](std::string_view owner) {
         const std::string name = cat(owner, ".sock");
-        sockets_.push_back({"control", std::string(owner), "control/" + name, 0,
-                            bind_unix(directories.get("control"), name, SOCK_SEQPACKET, 0660,
-                                      admins)});
+        sockets_.push_back(
+            {"control", std::string(owner), "control/" + name, 0,
+             bind_unix(directories.get("control"), name, SOCK_SEQPACKET, 0660, admins)});
     };
     control("master");
     for (const Service& service : services()) {
@@ -155,9 +157,9 @@ void Listeners::bind_local(const Directories& directories, const Users& users) {
             if (word == "control") control(service.name);
         }
     }
-    sockets_.push_back({"submit", "", "submit.sock", 0,
-                        bind_unix(directories.top(), "submit.sock", SOCK_STREAM, 0666,
-                                  users.gid("root"))});
+    sockets_.push_back(
+        {"submit", "", "submit.sock", 0,
+         bind_unix(directories.top(), "submit.sock", SOCK_STREAM, 0666, users.gid("root"))});
 }
 
 std::vector<const Listeners::Socket*> Listeners::of(std::string_view service,

@@ -24,15 +24,19 @@ UniqueFd LogPipes::sender(const std::string& instance) {
     auto [sending, receiving] = socket_pair(SOCK_SEQPACKET);
     ::shutdown(sending.get(), SHUT_RD); // one way
     if (on_new) on_new(instance, copy_of(receiving));
-    const auto made = pipes_.emplace(instance, Pipe{std::move(sending), std::move(receiving)}).first;
+    const auto made =
+        pipes_.emplace(instance, Pipe{std::move(sending), std::move(receiving)}).first;
     return copy_of(made->second.sending);
 }
 
 void LogPipes::each_receiver(
     const std::function<void(const std::string& instance, UniqueFd)>& give) const {
-    for (const auto& [instance, pipe] : pipes_) give(instance, copy_of(pipe.receiving));
+    for (const auto& [instance, pipe] : pipes_)
+        give(instance, copy_of(pipe.receiving));
 }
 
-void LogPipes::forget(const std::string& instance) { pipes_.erase(instance); }
+void LogPipes::forget(const std::string& instance) {
+    pipes_.erase(instance);
+}
 
 } // namespace tambo::master

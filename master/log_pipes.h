@@ -16,7 +16,8 @@ class LogPipes {
     // A copy of the instance's sending end; the channel is made on first use.
     UniqueFd sender(const std::string& instance);
     // Copies of all receiving ends: for a (new) logd.
-    void each_receiver(const std::function<void(const std::string& instance, UniqueFd)>& give) const;
+    void
+    each_receiver(const std::function<void(const std::string& instance, UniqueFd)>& give) const;
     // Called for every channel that is made later, while logd runs.
     std::function<void(const std::string& instance, UniqueFd receiver)> on_new;
     // The instance will not come back. What it has sent is still read by logd.

@@ -23,7 +23,8 @@ std::string node_id(std::string_view name) {
 
 std::string joined(std::string_view list) {
     std::string out;
-    for (const auto word : words(list)) out += (out.empty() ? "" : ", ") + std::string(word);
+    for (const auto word : words(list))
+        out += (out.empty() ? "" : ", ") + std::string(word);
     return out;
 }
 
@@ -55,7 +56,8 @@ std::string wiring_picture() {
     for (const Service& service : services()) {
         out += cat("    ", service.name, "[\"", service.name, "<br/>", service.what, "\"]\n");
     }
-    for (const Service& service : services()) out += entrances(service);
+    for (const Service& service : services())
+        out += entrances(service);
     for (const Edge& edge : edges()) {
         out += cat("    ", edge.a, " -- \"", edge.what, "\" --- ", edge.b, '\n');
     }

@@ -1,5 +1,5 @@
-// The tables. DESIGN's rule behind them: a daemon knows only its own neighbours, and authority never
-// comes from a network process.
+// The tables. DESIGN's rule behind them: a daemon knows only its own neighbours, and authority
+// never comes from a network process.
 #include "master/wiring.h"
 
 #include "common/base/check.h"
@@ -16,7 +16,9 @@ namespace {
 
 using Processes = conf::Config::Processes;
 
-std::string smtpd_part(const PartSource& s) { return ipc::encode(conf::make_smtpd_config(s.config)); }
+std::string smtpd_part(const PartSource& s) {
+    return ipc::encode(conf::make_smtpd_config(s.config));
+}
 
 const std::array kServices{
     Service{"logd", "logd", "_tambo-log", Count::one, nullptr, Stage::log, "control", "directory",
@@ -93,8 +95,12 @@ constexpr std::array kEdges{
 
 } // namespace
 
-std::span<const Service> services() { return kServices; }
-std::span<const Edge> edges() { return kEdges; }
+std::span<const Service> services() {
+    return kServices;
+}
+std::span<const Edge> edges() {
+    return kEdges;
+}
 
 const Service* find_service(std::string_view name) {
     const auto found = std::ranges::find(kServices, name, &Service::name);

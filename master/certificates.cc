@@ -1,0 +1,111 @@
+#include "master/certificates.h"
+
+#include "common/base/check.h"
+#include "common/base/text.h"
+#include "common/crypto/certificate.h"
+#include "common/crypto/issue.h"
+#include "common/crypto/keys.h"
+#include "common/sys/error.h"
+#include "common/sys/file.h"
+#include "common/sys/log.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <system_error>
+
+namespace tambo::master {
+
+namespace {
+
+constexpr size_t kPemBytesMax = 1u << 20;
+constexpr int kDays = 3650; // nobody renews it; whoever minds has a real one
+constexpr const char* kCertificate = "self-signed.pem";
+constexpr const char* kKey = "self-signed.key";
+
+std::vector<Certificate> chain_of(const std::string& path) {
+    auto chain = parse_certificate_chain(read_file(path, kPemBytesMax));
+    return chain ? std::move(*chain) : std::vector<Certificate>();
+}
+
+bool is_usable(int keys, const std::string& hostname) {
+    const UniqueFd certificate(::openat(keys, kCertificate, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    const UniqueFd key(::openat(keys, kKey, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!certificate.valid() || !key.valid()) return false;
+    const auto chain =
+        parse_certificate_chain(read_whole(certificate.get(), kPemBytesMax, kCertificate));
+    return chain && !chain->empty() && chain->front().names_host(hostname);
+}
+
+void make(int keys, const std::string& hostname, const Users& users, UtcTime now) {
+    const PrivateKey key = PrivateKey::generate(KeyType::ec_p256);
+    CertificateSpec spec;
+    spec.dns_names = {hostname};
+    spec.not_before = UtcTime{now.ms - 86'400'000}; // clocks of clients differ
+    spec.days = kDays;
+    const auto certificate = self_signed_certificate(key, spec);
+    check(certificate.ok(), "a self-signed certificate for a valid host name");
+    write_file_atomically(keys, kKey, key.pem(), 0600);
+    write_file_atomically(keys, kCertificate, *certificate, 0644);
+    for (const char* name : {kKey, kCertificate}) {
+        if (!users.privileged()) break;
+        if (::fchownat(keys, name, users.uid("_tambo-key"), users.gid("_tambo-key"),
+                       AT_SYMLINK_NOFOLLOW) != 0) {
+            throw_errno(cat("chown keys/", name));
+        }
+    }
+    log::Event("tls.self_signed", log::Level::notice).with("hostname", hostname);
+}
+
+} // namespace
+
+std::optional<std::string> certificate_problem(std::string_view chain_pem,
+                                               std::string_view key_pem) {
+    const auto chain = parse_certificate_chain(chain_pem);
+    if (!chain) return chain.error();
+    const auto key = PrivateKey::parse_pem(key_pem);
+    if (!key) return key.error();
+    if (chain->empty()) return "it holds no certificate";
+    // At a moment when all of the chain had begun: the date is judged elsewhere.
+    const auto latest = std::ranges::max(*chain, {}, &Certificate::not_before);
+    const auto problems = chain_problems(*chain, &*key, latest.not_before);
+    std::string all;
+    for (const auto& problem : problems)
+        all += (all.empty() ? "" : "; ") + problem;
+    if (all.empty()) return std::nullopt;
+    return all;
+}
+
+std::vector<std::string> certificate_dates(const conf::Config& config, UtcTime now) {
+    std::vector<std::string> sentences;
+    for (const auto& path : config.tls.certificate) {
+        try {
+            const auto chain = chain_of(path);
+            if (chain.empty()) continue;
+            const auto time = check_time(chain.front(), now);
+            if (time == CertificateTime::expired) {
+                sentences.push_back(
+                    cat(path, " has expired on ", format_rfc3339(chain.front().not_after)));
+            } else if (time == CertificateTime::not_yet) {
+                sentences.push_back(
+                    cat(path, " is valid only from ", format_rfc3339(chain.front().not_before)));
+            }
+        } catch (const std::system_error& e) {
+            sentences.emplace_back(e.what());
+        }
+    }
+    return sentences;
+}
+
+void provide_certificate(conf::Config& config,
+                         const Directories& directories,
+                         const Users& users,
+                         UtcTime now) {
+    if (!config.tls.certificate.empty()) return;
+    const int keys = directories.get("keys");
+    if (!is_usable(keys, config.hostname)) make(keys, config.hostname, users, now);
+    config.tls.certificate = {cat(directories.path(), "/keys/", kCertificate)};
+    config.tls.key = {cat(directories.path(), "/keys/", kKey)};
+}
+
+} // namespace tambo::master

@@ -1,0 +1,35 @@
+// Messages that sendmail(1) left in drop/ while nobody listened. At the next start each one goes to
+// the submission daemon as an open file, whose owner is the sender; it is removed when that daemon
+// says that the queue has it. Master opens the files and never reads one.
+#pragma once
+
+#include "common/base/unique_fd.h"
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace tambo::master {
+
+class Drop {
+  public:
+    // dir_fd: of drop/, outlives this.
+    explicit Drop(int dir_fd) : dir_fd_(dir_fd) {}
+
+    // The next message that was not tried yet. Only regular files with one link and a plain name
+    // count; anything else is left alone.
+    std::optional<std::pair<std::string, UniqueFd>> next();
+    // done: removes it. Otherwise it stays for the next start.
+    void finish(const std::string& name, bool done);
+    // The submission daemon died with messages in hand: they are tried again.
+    void retry();
+    size_t in_hand() const { return in_hand_.size(); }
+
+  private:
+    int dir_fd_;
+    std::set<std::string> tried_, in_hand_;
+};
+
+} // namespace tambo::master

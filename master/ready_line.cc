@@ -1,0 +1,25 @@
+#include "master/ready_line.h"
+
+#include "common/base/text.h"
+#include "common/conf/value.h"
+
+#include <unistd.h>
+
+#include <set>
+
+namespace tambo::master {
+
+std::string ready_line(const Surroundings& around) {
+    std::string ports;
+    std::set<std::string> seen;
+    for (const auto& socket : around.listeners.all()) {
+        if (socket.port == 0 || !seen.insert(socket.name).second) continue;
+        ports += cat(ports.empty() ? "" : ",", '"', socket.name, "\":", socket.port);
+    }
+    // The escapes of a TOML basic string are those of JSON for what a path may hold.
+    return cat(
+        "{\"pid\":", ::getpid(), ",\"directory\":", conf::toml_string(around.directories.path()),
+        ",\"hostname\":", conf::toml_string(around.config.hostname), ",\"ports\":{", ports, "}}");
+}
+
+} // namespace tambo::master

@@ -1,0 +1,43 @@
+// Everything that happens before the first daemon starts, and can fail with a plain message.
+#pragma once
+
+#include "common/conf/load.h"
+#include "master/children.h"
+#include "master/directories.h"
+#include "master/epoch.h"
+#include "master/executables.h"
+#include "master/listeners.h"
+#include "master/options.h"
+#include "master/users.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tambo::master {
+
+// Owns what Surroundings refers to.
+struct Setup {
+    conf::Request request;
+    conf::Config config;
+    std::string smarthost_password;
+    bool foreground = false;
+    std::optional<Users> users;
+    std::optional<Directories> directories;
+    std::optional<Executables> executables;
+    std::optional<Epoch> epoch;
+    Listeners listeners;
+
+    Surroundings surroundings(LogPipes& log_pipes) const;
+    // The reduced rights of master itself.
+    void enter_sandbox() const;
+};
+
+// Prints what was asked for and exits with 0, or exits with 64 and a usage text.
+Options options_or_exit(const std::vector<std::string>& arguments);
+
+// Exits with a message: 78 (EX_CONFIG) for the configuration, 77 for missing users, 75 when another
+// master has the directory, 69 when a port is taken, 71 for failing system calls.
+Setup set_up_or_exit(const Options& options);
+
+} // namespace tambo::master

@@ -1,0 +1,258 @@
+#include "master/suite.h"
+
+#include "common/base/text.h"
+#include "common/conf/schema.h"
+#include "common/conf/value.h"
+#include "common/sys/clock.h"
+#include "common/sys/error.h"
+#include "common/sys/file.h"
+#include "common/sys/log.h"
+#include "master/certificates.h"
+#include "master/ready_line.h"
+#include "master/storage_check.h"
+
+#include <sys/wait.h>
+#include <sysexits.h>
+
+#include <csignal>
+#include <system_error>
+
+namespace tambo::master {
+
+namespace {
+
+constexpr int64_t kStageGrace_ms = 5'000;
+constexpr int64_t kStageLimit_ms = 10'000; // then SIGKILL
+constexpr int64_t kStorageCheckEvery_ms = 5'000;
+// Watched for changes while the suite runs.
+constexpr std::string_view kWatched[] = {"aliases", "passwd", "resolv.conf"};
+
+} // namespace
+
+std::vector<std::string> keep_restart_keys(conf::Config& fresh, const conf::Config& running) {
+    std::vector<std::string> differing;
+    conf::Config old = running; // slot() wants a mutable one
+    for (const conf::Key& key : conf::keys()) {
+        if (key.apply != conf::Apply::restart) continue;
+        if (conf::format_value(key, fresh) == conf::format_value(key, old)) continue;
+        differing.emplace_back(key.name);
+        const auto source = key.slot(old);
+        std::visit([&](auto* into) { *into = *std::get<decltype(into)>(source); }, key.slot(fresh));
+    }
+    return differing;
+}
+
+Suite::Suite(Nursery& nursery,
+             conf::Request request,
+             Surroundings& around,
+             Epoch& epoch,
+             Notifier& notifier,
+             UniqueFd ready_line)
+    : nursery_(nursery), request_(std::move(request)), around_(around), epoch_(epoch),
+      notifier_(notifier), ready_line_(std::move(ready_line)), children_(nursery, around),
+      drop_(around.directories.get("drop")),
+      watch_(nursery.loop(), [this](const std::string& word) { children_.send_file(word); }),
+      ended_(nursery), started_(SystemClock().now()), started_ms_(Loop::monotonic_ms()) {
+    set_callbacks();
+}
+
+Suite::~Suite() = default;
+
+void Suite::set_callbacks() {
+    children_.on_all_ready = [this] { all_ready(); };
+    children_.on_crash_loop = [this](const std::string& instance) { crash_loop(instance); };
+    children_.on_end = [this] { child_ended(); };
+    children_.on_fault = [this](const ipc::Fault& fault) {
+        if (fault.storage) storage_fault(fault.what);
+    };
+    children_.on_stranger = [this](pid_t pid, int status) {
+        if (pid != storage_check_) return;
+        storage_check_ = -1;
+        storage_sound_ = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        ended_.pulse();
+    };
+    children_.on_started = [this](const Child& child) {
+        if (child.service.name == "submit") {
+            drop_.retry();
+            offer_drop();
+        }
+    };
+    children_.on_drop_taken = [this](const std::string& name, bool done) {
+        drop_.finish(name, done);
+        log::Event("drop.taken").with("name", name).with("done", done ? "yes" : "no");
+        offer_drop();
+    };
+    around_.log_pipes.on_new = [this](const std::string& instance, UniqueFd receiver) {
+        Child* logd = children_.find_wired("logd");
+        if (logd) logd->control.send(ipc::OpenFile{"log:" + instance, std::move(receiver)});
+    };
+}
+
+void Suite::start() {
+    Loop& loop = nursery_.loop();
+    loop.on_signal(SIGCHLD, [this] { children_.reap(); });
+    for (const int number : {SIGTERM, SIGINT})
+        loop.on_signal(number, [this] { stop(); });
+    loop.on_signal(SIGHUP, [this] { static_cast<void>(reload()); });
+    if (const int64_t interval_ms = notifier_.watchdog_interval_ms()) {
+        loop.every(interval_ms, [this] { notifier_.watchdog(); });
+    }
+    watch_files();
+    log::Event("suite.starting", log::Level::notice)
+        .with("version", TAMBO_VERSION)
+        .with("epoch", int64_t{around_.epoch})
+        .with("directory", around_.directories.path());
+    children_.start_all();
+}
+
+void Suite::watch_files() {
+    for (const auto word : kWatched) {
+        watch_.watch(std::string(word), path_of(word, around_.config));
+    }
+}
+
+void Suite::all_ready() {
+    if (stopping_) return;
+    notifier_.ready(cat("serving as ", around_.config.hostname));
+    if (serving_) return;
+    serving_ = true;
+    log::Event("suite.ready", log::Level::notice)
+        .with("hostname", around_.config.hostname)
+        .with("processes", static_cast<int64_t>(children_.all().size()));
+    if (!ready_line_.valid()) return;
+    const std::string line = ready_line(around_) + "\n";
+    try {
+        write_all(ready_line_.get(), line, "the ready descriptor");
+    } catch (const std::system_error& e) { // whoever wanted to know has left
+        log::Event("suite.nobody_waits").with("why", e.what());
+    }
+    ready_line_.reset();
+}
+
+void Suite::crash_loop(const std::string& instance) {
+    log::Event("process.crash_loop", log::Level::critical).with("process", instance);
+    notifier_.status(cat(instance, " keeps failing"));
+    if (serving_ || stopping_) return;
+    // It has never worked: whoever started us should see that it does not.
+    std::fprintf(stderr, "master: %s ends again and again before it is ready; giving up\n",
+                 instance.c_str());
+    exit_code_ = EX_SOFTWARE;
+    stop();
+}
+
+void Suite::offer_drop() {
+    Child* submit = children_.find_running("submit");
+    if (!submit || stopping_ || drop_.in_hand() > 0) return;
+    if (auto message = drop_.next()) {
+        submit->control.send(ipc::OpenFile{"drop:" + message->first, std::move(message->second)});
+    }
+}
+
+Suite::Reload Suite::reload() {
+    notifier_.reloading();
+    const conf::Loaded loaded = conf::load(request_);
+    Reload result;
+    result.report = loaded.report();
+    result.ok = loaded.config.has_value();
+    if (result.ok) {
+        try {
+            conf::Config fresh = *loaded.config;
+            const auto waiting = keep_restart_keys(fresh, around_.config);
+            provide_certificate(fresh, around_.directories, around_.users, SystemClock().now());
+            around_.smarthost_password = read_smarthost_password(fresh);
+            around_.config = std::move(fresh);
+            for (const auto& key : waiting) {
+                result.report += cat(key, ": the change takes effect when tambo is restarted\n");
+            }
+        } catch (const std::system_error& e) {
+            result.ok = false;
+            result.report += cat(e.what(), '\n');
+        }
+    }
+    if (result.ok) {
+        ++around_.generation;
+        children_.configure_all();
+        watch_files();
+    }
+    log::Event("suite.reload", result.ok ? log::Level::notice : log::Level::error)
+        .with("result", result.ok ? "done" : "refused")
+        .with("generation", static_cast<int64_t>(around_.generation))
+        .with("report", result.report);
+    notifier_.ready(cat("serving as ", around_.config.hostname));
+    return result;
+}
+
+void Suite::storage_fault(const std::string& what) {
+    had_fault_ = true;
+    if (around_.read_only) return;
+    around_.read_only = true;
+    notifier_.status(cat("storage fault: ", what));
+    children_.broadcast_storage_state(true);
+    nursery_.spawn(check_storage());
+}
+
+// R2: nothing is retried. When the disk works again, those who keep mail start over as after a
+// crash, under a new epoch.
+task<> Suite::check_storage() {
+    for (;;) {
+        co_await sleep_ms(nursery_, kStorageCheckEvery_ms);
+        if (stopping_) co_return;
+        storage_check_ = start_storage_check(around_.directories.get("spool"));
+        storage_sound_ = false;
+        while (storage_check_ > 0)
+            co_await ended_.wait();
+        if (storage_sound_) break;
+    }
+    epoch_.raise();
+    around_.epoch = epoch_.number();
+    around_.read_only = false;
+    children_.restart_storage();
+    children_.broadcast_storage_state(false);
+    log::Event("suite.storage_sound", log::Level::notice).with("epoch", int64_t{around_.epoch});
+}
+
+void Suite::child_ended() {
+    ended_.pulse();
+}
+
+void Suite::stop() {
+    if (stopping_) {
+        hurry_ = true;
+        ended_.pulse();
+        return;
+    }
+    stopping_ = true;
+    notifier_.stopping();
+    log::Event("suite.stopping", log::Level::notice);
+    nursery_.spawn(shut_down());
+}
+
+// Who takes in goes first, who is needed by others last.
+task<> Suite::shut_down() {
+    bool in_time = true;
+    for (int stage = 0; stage <= static_cast<int>(Stage::last_); ++stage) {
+        const bool finished = co_await finish_stage(static_cast<Stage>(stage));
+        in_time = in_time && finished;
+    }
+    if (children_.storage_ended_cleanly() && !had_fault_) epoch_.mark_clean();
+    nursery_.loop().stop();
+}
+
+task<bool> Suite::finish_stage(Stage stage) {
+    const int64_t deadline_ms = Loop::monotonic_ms() + kStageLimit_ms;
+    children_.drain(stage, hurry_ ? 0 : kStageGrace_ms);
+    bool in_time = true;
+    while (children_.count(stage) > 0) {
+        const int64_t left_ms = hurry_ ? 0 : deadline_ms - Loop::monotonic_ms();
+        if (left_ms <= 0 && in_time) {
+            in_time = false;
+            children_.kill_stage(stage);
+        }
+        // What was killed may hang in the kernel for a while; nothing else can be done about it.
+        const int64_t wait_ms = in_time ? left_ms : kStageLimit_ms;
+        co_await ended_.wait(wait_ms);
+    }
+    co_return in_time;
+}
+
+} // namespace tambo::master
