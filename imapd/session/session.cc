@@ -6,6 +6,7 @@
 #include "common/base/text.h"
 #include "common/sys/file.h"
 #include "common/sys/log.h"
+#include "imapd/session/capability.h"
 #include "imapd/session/response.h"
 #include "imapd/session/state.h"
 
@@ -115,7 +116,9 @@ task<> Session::on_event(Event event) {
         reader_.reset();
         break;
     case Event::hopeless:
-        say_bye("too much to be skipped");
+        tag_ = reader_.tag();
+        if (*reader_.reason() != '\0') finish("BAD", reader_.code(), reader_.reason());
+        if (!done_) say_bye("too much to be skipped");
         break;
     }
 }
@@ -331,7 +334,7 @@ const std::string& new_name(const MailboxName& name) {
 }
 
 void Session::note_end(std::string_view why) {
-    log::Event("imap.session-end")
+    log::Event("imap.session_ended")
         .sid(settings_.sid)
         .with("login", settings_.address)
         .with("why", why)

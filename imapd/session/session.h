@@ -31,9 +31,4 @@ struct SessionSettings {
 task<>
 serve_imap(Nursery& nursery, UniqueFd client, store::Account& account, SessionSettings settings);
 
-// The capabilities after login, as CAPABILITY and the login's response code list them.
-inline constexpr const char* kCapabilities =
-    "IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT SPECIAL-USE CHILDREN "
-    "LIST-EXTENDED";
-
 } // namespace tambo::imap
