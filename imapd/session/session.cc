@@ -36,7 +36,7 @@ Session::Session(Nursery& nursery,
                  store::Account& account,
                  SessionSettings settings)
     : nursery_(nursery), settings_(std::move(settings)), account_(account),
-      io_(nursery, nonblocking(std::move(client)), limits::imap_idle_timeout_ms),
+      io_(nursery, nonblocking(std::move(client)), settings_.silence_ms),
       started_ms_(Loop::monotonic_ms()), breath_ms_(started_ms_) {}
 
 // ---- the loop
@@ -79,7 +79,7 @@ task<Session::Event> Session::next_event() {
         const Event event = take_event();
         if (event != Event::more) co_return event;
         co_await io_.flush();
-        const net::Wait wait = co_await io_.wait_input(limits::imap_idle_timeout_ms);
+        const net::Wait wait = co_await io_.wait_input(settings_.silence_ms);
         if (wait != net::Wait::timed_out) continue;
         co_await autologout();
     }

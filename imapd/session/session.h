@@ -3,6 +3,7 @@
 // before the login are imapd's.
 #pragma once
 
+#include "common/base/limits.h"
 #include "common/base/unique_fd.h"
 #include "common/event/nursery.h"
 #include "common/store/account.h"
@@ -20,6 +21,11 @@ struct SessionSettings {
     // first of all. Empty: nothing is said before the client speaks.
     std::string login_tag;
     uint64_t message_bytes_max = 50ull << 20; // APPEND refuses larger ones (smtp.message_size_max)
+    // A client that says nothing for so long is logged out (RFC 3501 5.4).
+    int64_t silence_ms = limits::imap_idle_timeout_ms;
+    // A client in IDLE hears so often that the connection lives: address translators forget silent
+    // ones.
+    int64_t still_here_ms = 120'000;
 };
 
 // Serves the client until LOGOUT, its end of stream (throws Closed), half an hour of silence, or a

@@ -56,24 +56,10 @@ TEST_CASE_METHOD(SessionFixture, "F13: 1,001 literals, F14: 100,000 parentheses"
 
 TEST_CASE_METHOD(SessionFixture, "D9: input is not read while output is not taken") {
     auto client = connect();
-    std::string nops;
+    std::string noops;
     for (int i = 0; i < 1000; ++i)
-        nops += "a NOOP\r\n";
-    size_t taken = 0;
-    for (int idle = 0; idle < 20;) {
-        const ssize_t n =
-            ::send(client->fd(), nops.data(), nops.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n > 0) {
-            // Commands stay whole: send the rest of a cut piece first.
-            client->send(std::string_view(nops).substr(static_cast<size_t>(n)));
-            break;
-        }
-        idle = n <= 0 ? idle + 1 : 0;
-        taken += static_cast<size_t>(std::max<ssize_t>(n, 0));
-        turn(loop);
-    }
-    client->settle();
-    CHECK(count_of(client->received, "a OK Completed\r\n") == 1000);
+        noops += "a NOOP\r\n";
+    CHECK(count_of(client->ask(noops), "a OK Completed\r\n") == 1000);
     // Now without reading: the session stops, the socket fills, nothing more is taken.
     size_t sent = 0;
     for (int idle = 0; idle < 50;) {
@@ -83,9 +69,7 @@ TEST_CASE_METHOD(SessionFixture, "D9: input is not read while output is not take
         if (n <= 0) turn(loop);
         REQUIRE(sent < 1'000'000);
     }
-    client->received.clear();
-    client->settle();
-    CHECK(count_of(client->received, "b OK Completed\r\n") == sent);
+    CHECK(count_of(client->ask("\r\n"), "b OK Completed\r\n") == sent);
 }
 
 TEST_CASE_METHOD(SessionFixture, "large messages come out byte for byte, in pieces") {
@@ -213,7 +197,7 @@ TEST_CASE_METHOD(SessionFixture, "a message whose body is gone is NIL, and the a
     client->ask("a SELECT INBOX\r\n");
     const auto got = client->ask("b FETCH 1:2 BODY.PEEK[]\r\n");
     CHECK(count_of(got, "BODY[] NIL") == 1);
-    CHECK(count_of(got, "BODY[] {12}\r\n") == 1);
+    CHECK(count_of(got, "BODY[] {11}\r\n") == 1);
     CHECK(got.ends_with("b NO [UNAVAILABLE] some messages could not be read\r\n"));
     CHECK(client->ask("c SEARCH TEXT x\r\n").starts_with("* SEARCH "));
 }
@@ -246,4 +230,23 @@ TEST_CASE_METHOD(SessionFixture, "a read-only account is told as such") {
     CHECK(client->ask("d APPEND INBOX {1+}\r\nx\r\n").starts_with("d NO [UNAVAILABLE]"));
     CHECK(client->ask("e FETCH 1 BODY[TEXT]\r\n") ==
           "* 1 FETCH (BODY[TEXT] {3}\r\nx\r\n)\r\ne OK Fetched\r\n");
+}
+
+TEST_CASE_METHOD(SessionFixture, "silence: signs of life in IDLE, then the autologout") {
+    settings.silence_ms = 60;
+    settings.still_here_ms = 20;
+    const auto wait_for_end = [](TestClient& client) {
+        for (int i = 0; i < 2000 && !client.closed; ++i) {
+            client.settle();
+            ::usleep(1000);
+        }
+        return std::exchange(client.received, "");
+    };
+    auto silent = connect();
+    CHECK(wait_for_end(*silent) == "* BYE autologout\r\n");
+    auto idle = connect();
+    idle->ask("a IDLE\r\n");
+    CHECK(wait_for_end(*idle) ==
+          "+ idling\r\n* OK Still here\r\n* OK Still here\r\n* BYE autologout\r\n");
+    CHECK(nursery.size() == 0);
 }
