@@ -3,6 +3,7 @@
 #include "common/base/text.h"
 #include "common/sys/log.h"
 #include "imapd/session/args.h"
+#include "imapd/session/capability.h"
 #include "imapd/session/response.h"
 #include "imapd/session/state.h"
 
@@ -37,11 +38,11 @@ task<std::string> cmd_logout(Session& session, Parser& args) {
 task<std::string> cmd_id(Session& session, Parser& args) {
     args.space();
     const auto fields = parse_id(args);
-    log::Event event("imap.client-id", log::Level::debug);
+    log::Event event("imap.client_id", log::Level::debug);
     event.sid(session.settings().sid).with("login", session.settings().address);
     for (const auto& [name, value] : fields) {
         const bool plain = !name.empty() && std::all_of(name.begin(), name.end(), is_alnum);
-        if (plain && value) event.with(cat("id-", to_lower(name)), *value);
+        if (plain && value) event.with(cat("id_", to_lower(name)), *value);
     }
     session.untagged(cat("ID (\"name\" \"Tambo\" \"version\" \"", TAMBO_VERSION, "\")"));
     co_return "ID completed";

@@ -7,9 +7,6 @@ namespace tambo::imap {
 
 namespace {
 
-// A sign of life for the sake of address translators that forget silent connections.
-constexpr int64_t kStillHereMs = 120'000;
-
 // Wakes the session's wait as long as it lives.
 class Alarm {
   public:
@@ -36,16 +33,17 @@ task<std::string> cmd_idle(Session& session, Parser& args) {
     auto event = Session::Event::more;
     {
         const Alarm alarm(session);
+        const int64_t interval_ms = session.settings().still_here_ms;
         int64_t silence_ms = 0;
         for (;;) {
             co_await session.report_changes(true);
             event = session.take_event();
             if (event != Session::Event::more) break;
             co_await session.io().flush();
-            const net::Wait wait = co_await session.io().wait_input(kStillHereMs);
+            const net::Wait wait = co_await session.io().wait_input(interval_ms);
             if (wait != net::Wait::timed_out) continue;
-            silence_ms += kStillHereMs;
-            if (silence_ms >= limits::imap_idle_timeout_ms) co_await session.autologout();
+            silence_ms += interval_ms;
+            if (silence_ms >= session.settings().silence_ms) co_await session.autologout();
             session.untagged("OK Still here");
         }
     }

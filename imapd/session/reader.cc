@@ -81,12 +81,13 @@ bool CommandReader::take_line(std::string_view& input) {
     const size_t count = lf == std::string_view::npos ? input.size() : lf + 1;
     const auto piece = input.substr(0, count);
     input.remove_prefix(count);
+    // Which limit is met first does not depend on how the bytes are cut.
+    const size_t line_room = limits_.line_bytes - std::min(line_bytes_, limits_.line_bytes);
+    const size_t room = limits_.command_bytes - std::min(text_.size(), limits_.command_bytes);
     line_bytes_ += count;
     text_.append(piece);
-    if (!refused_ && text_.size() > limits_.command_bytes) {
-        refuse("TOOBIG", "command too long");
-    } else if (!refused_ && line_bytes_ > limits_.line_bytes) {
-        refuse("TOOBIG", "line too long");
+    if (!refused_ && count > std::min(line_room, room)) {
+        refuse("TOOBIG", room < line_room ? "command too long" : "line too long");
     }
     if (!refused_) return lf != std::string_view::npos;
     skipped_ += count;

@@ -6,6 +6,7 @@
 #include "common/base/text.h"
 #include "common/sys/file.h"
 #include "common/sys/log.h"
+#include "imapd/session/capability.h"
 #include "imapd/session/response.h"
 #include "imapd/session/state.h"
 
@@ -35,7 +36,7 @@ Session::Session(Nursery& nursery,
                  store::Account& account,
                  SessionSettings settings)
     : nursery_(nursery), settings_(std::move(settings)), account_(account),
-      io_(nursery, nonblocking(std::move(client)), limits::imap_idle_timeout_ms),
+      io_(nursery, nonblocking(std::move(client)), settings_.silence_ms),
       started_ms_(Loop::monotonic_ms()), breath_ms_(started_ms_) {}
 
 // ---- the loop
@@ -78,7 +79,7 @@ task<Session::Event> Session::next_event() {
         const Event event = take_event();
         if (event != Event::more) co_return event;
         co_await io_.flush();
-        const net::Wait wait = co_await io_.wait_input(limits::imap_idle_timeout_ms);
+        const net::Wait wait = co_await io_.wait_input(settings_.silence_ms);
         if (wait != net::Wait::timed_out) continue;
         co_await autologout();
     }
@@ -115,7 +116,9 @@ task<> Session::on_event(Event event) {
         reader_.reset();
         break;
     case Event::hopeless:
-        say_bye("too much to be skipped");
+        tag_ = reader_.tag();
+        if (*reader_.reason() != '\0') finish("BAD", reader_.code(), reader_.reason());
+        if (!done_) say_bye("too much to be skipped");
         break;
     }
 }
@@ -331,7 +334,7 @@ const std::string& new_name(const MailboxName& name) {
 }
 
 void Session::note_end(std::string_view why) {
-    log::Event("imap.session-end")
+    log::Event("imap.session_ended")
         .sid(settings_.sid)
         .with("login", settings_.address)
         .with("why", why)

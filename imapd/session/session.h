@@ -3,6 +3,7 @@
 // before the login are imapd's.
 #pragma once
 
+#include "common/base/limits.h"
 #include "common/base/unique_fd.h"
 #include "common/event/nursery.h"
 #include "common/store/account.h"
@@ -20,6 +21,11 @@ struct SessionSettings {
     // first of all. Empty: nothing is said before the client speaks.
     std::string login_tag;
     uint64_t message_bytes_max = 50ull << 20; // APPEND refuses larger ones (smtp.message_size_max)
+    // A client that says nothing for so long is logged out (RFC 3501 5.4).
+    int64_t silence_ms = limits::imap_idle_timeout_ms;
+    // A client in IDLE hears so often that the connection lives: address translators forget silent
+    // ones.
+    int64_t still_here_ms = 120'000;
 };
 
 // Serves the client until LOGOUT, its end of stream (throws Closed), half an hour of silence, or a
@@ -30,10 +36,5 @@ struct SessionSettings {
 // client: a connected stream socket that carries plain bytes of the protocol; made non-blocking.
 task<>
 serve_imap(Nursery& nursery, UniqueFd client, store::Account& account, SessionSettings settings);
-
-// The capabilities after login, as CAPABILITY and the login's response code list them.
-inline constexpr const char* kCapabilities =
-    "IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT SPECIAL-USE CHILDREN "
-    "LIST-EXTENDED";
 
 } // namespace tambo::imap

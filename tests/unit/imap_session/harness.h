@@ -27,14 +27,11 @@ inline void turn(Loop& loop) {
 
 class TestClient {
   public:
-    TestClient(Loop& loop, Nursery& nursery, store::Account& account, std::string login_tag)
+    TestClient(Loop& loop, Nursery& nursery, store::Account& account, SessionSettings settings)
         : loop_(loop) {
         auto [ours, theirs] = socket_pair(SOCK_STREAM);
         set_nonblocking(ours.get());
         socket_ = std::move(ours);
-        SessionSettings settings;
-        settings.login_tag = std::move(login_tag);
-        settings.message_bytes_max = 1u << 20;
         nursery.spawn(serve_imap(nursery, std::move(theirs), account, std::move(settings)));
     }
 
@@ -63,9 +60,10 @@ class TestClient {
             some = true;
         }
     }
-    // Turns the loop until the sessions have nothing left to do.
-    void settle() {
-        for (int quiet = 0; quiet < 4; ++quiet) {
+    // Turns the loop until nothing has come for so many turns: a session that works for long
+    // pauses for a turn at times.
+    void settle(int turns = 4) {
+        for (int quiet = 0; quiet < turns; ++quiet) {
             turn(loop_);
             if (take()) quiet = 0;
         }
@@ -74,7 +72,7 @@ class TestClient {
     std::string ask(std::string_view bytes) {
         received.clear();
         send(bytes);
-        settle();
+        settle(80);
         return received;
     }
     void hang_up() { ::shutdown(socket_.get(), SHUT_RDWR); }
@@ -91,15 +89,18 @@ class TestClient {
 struct SessionFixture : store::Fixture {
     SessionFixture() {
         options.facts = kFactsParser;
+        settings.message_bytes_max = 1u << 20;
         open();
     }
     ~SessionFixture() { nursery.cancel(); }
     std::unique_ptr<TestClient> connect(std::string login_tag = "") {
-        return std::make_unique<TestClient>(loop, nursery, *account, std::move(login_tag));
+        settings.login_tag = std::move(login_tag);
+        return std::make_unique<TestClient>(loop, nursery, *account, settings);
     }
 
     Loop loop;
     Nursery nursery{loop};
+    SessionSettings settings;
 };
 
 } // namespace tambo::imap

@@ -174,6 +174,11 @@ TEST_CASE("lines that are too long are skipped to their end, literals of theirs 
     CHECK(outcome("a " + text + " {8}\r\nc NOOP\r\n", kSmall) ==
           "a BAD TOOBIG line too long; [c NOOP|] ");
     CHECK(outcome(std::string(200, 'x'), kSmall) == "BYE");
+    CHECK(outcome("a " + std::string(60, 'x') + "\r\nb NOOP\r\n", kSmall) ==
+          "a BAD TOOBIG line too long; [b NOOP|] ");
+    CHECK(outcome("a {16+}\r\n" + std::string(16, 'y') + std::string(20, 'x') + " {9+}\r\n" +
+                      std::string(9, 'z') + std::string(30, 'x') + "\r\nb NOOP\r\n",
+                  kSmall) == "a BAD TOOBIG literal too long; [b NOOP|] ");
     CHECK(outcome("\x01" + text + "\r\nb NOOP\r\n", kSmall) ==
           "* BAD TOOBIG line too long; [b NOOP|] ");
 }

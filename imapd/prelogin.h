@@ -1,0 +1,69 @@
+// A connection before its login: greeting, the commands that RFC 3501 6.1 and 6.2 allow, STARTTLS
+// and SASL. It understands no SASL message: authd does, and authd passes the session's end on when
+// it is satisfied.
+#pragma once
+
+#include "common/ipc/messages/authd.h"
+#include "imapd/service.h"
+#include "imapd/session/parser.h"
+#include "imapd/session/reader.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace tambo::imapd {
+
+class Prelogin {
+  public:
+    explicit Prelogin(Connection& connection) : connection_(connection), io_(connection.io) {}
+
+    // The end of the session that the account process serves, or an invalid descriptor when the
+    // connection is over (everything has been said then). What the client sent behind its login is
+    // still in the stream's buffer. Throws what Stream throws.
+    task<UniqueFd> run();
+
+  private:
+    using Event = imap::CommandReader::Event;
+    struct Row {
+        std::string_view name;
+        task<std::string> (Prelogin::*run)(imap::Parser& args);
+    };
+    static const Row* find(std::string_view name);
+
+    task<bool> admit();
+    task<> handshake();
+    task<Event> next_event();
+    task<> on_event(Event event);
+    task<> refuse();
+    task<> command();
+    task<std::string> execute();
+    task<> finish(std::string line, bool bad);
+    task<> end(std::string why, std::string text);
+    bool is_http() const;
+    std::string capabilities() const;
+    void require_tls() const;
+
+    task<std::string> cmd_capability(imap::Parser& args);
+    task<std::string> cmd_noop(imap::Parser& args);
+    task<std::string> cmd_id(imap::Parser& args);
+    task<std::string> cmd_logout(imap::Parser& args);
+    task<std::string> cmd_starttls(imap::Parser& args);
+    task<std::string> cmd_login(imap::Parser& args);
+    task<std::string> cmd_authenticate(imap::Parser& args);
+    task<> authenticate(ipc::SaslStart start);
+    task<std::string> response(std::string challenge);
+    void judge(const ipc::SaslAnswer& answer);
+
+    Connection& connection_;
+    net::Stream& io_;
+    imap::CommandReader reader_{imap::kPreloginLimits};
+    std::string tag_;
+    UniqueFd session_;
+    bool over_ = false;
+    bool first_ = true; // no command has come yet
+    int bad_commands_ = 0;
+    int failed_logins_ = 0;
+};
+
+} // namespace tambo::imapd

@@ -1,0 +1,131 @@
+// See relay.h. Both directions share the Relay, so that whichever ends last takes the streams down
+// with it: a cancelled process ends them in any order.
+#include "imapd/relay.h"
+
+#include "common/base/text.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+
+namespace tambo::imapd {
+
+namespace {
+
+constexpr size_t kPiece = 16 * 1024;
+constexpr size_t kPauseBytes = 512 * 1024; // then others have their turn
+
+// Whether the account process says good-bye in the last line or two of a piece.
+bool says_bye(std::string_view piece) {
+    const auto tail = piece.substr(piece.size() - std::min<size_t>(piece.size(), 256));
+    return tail.starts_with("* BYE ") || tail.find("\n* BYE ") != std::string_view::npos;
+}
+
+} // namespace
+
+Relay::Relay(std::unique_ptr<Connection> connection, UniqueFd session)
+    : connection_(std::move(connection)),
+      session_(connection_->service.nursery, std::move(session), 0),
+      up_ended_(connection_->service.nursery) {
+    connection_->session_fd = session_.fd();
+    connection_->io.set_timeout(connection_->service.pace.stalled_ms);
+}
+
+Relay::~Relay() {
+    connection_->session_fd = -1;
+}
+
+void Relay::start(std::unique_ptr<Connection> connection, UniqueFd session) {
+    Nursery& nursery = connection->service.nursery;
+    auto relay = std::make_shared<Relay>(std::move(connection), std::move(session));
+    nursery.spawn(up(relay));
+    nursery.spawn(down(std::move(relay)));
+}
+
+task<> Relay::breathe(size_t bytes, size_t& since_pause) {
+    since_pause += bytes;
+    if (since_pause < kPauseBytes) co_return;
+    since_pause = 0;
+    co_await sleep_ms(connection_->service.nursery, 0);
+}
+
+// ---- from the client
+
+task<> Relay::up(std::shared_ptr<Relay> self) {
+    try {
+        co_await self->pump_up();
+    } catch (const Closed&) {
+    } catch (const TimedOut&) {
+        self->connection_->ended_why = "timeout";
+    } catch (const net::TlsError&) {
+        self->connection_->ended_why = "tls";
+    }
+    // The session sees the end of its input and closes; what it still has to say is carried.
+    ::shutdown(self->session_.fd(), SHUT_WR);
+    self->is_up_ = false;
+    self->up_ended_.open();
+}
+
+task<> Relay::pump_up() {
+    size_t since_pause = 0;
+    for (;;) {
+        const auto piece = co_await connection_->io.read_some(kPiece);
+        const size_t size = piece.size();
+        connection_->bytes_in += size;
+        said_bye_ = false;
+        session_.put(piece);
+        co_await session_.flush();
+        co_await breathe(size, since_pause);
+    }
+}
+
+// ---- to the client
+
+task<> Relay::down(std::shared_ptr<Relay> self) {
+    try {
+        co_await self->pump_down();
+    } catch (const Closed&) {
+    } catch (const TimedOut&) {
+        self->connection_->ended_why = "stalled";
+    } catch (const net::TlsError&) {
+        self->connection_->ended_why = "tls";
+    }
+    try {
+        if (self->session_ended_) co_await self->take_leave();
+    } catch (const Closed&) {
+    } catch (const TimedOut&) {
+    } catch (const net::TlsError&) {
+    }
+    // Ends the other direction, wherever it waits.
+    ::shutdown(self->connection_->io.fd(), SHUT_RDWR);
+    ::shutdown(self->session_.fd(), SHUT_RDWR);
+}
+
+task<> Relay::pump_down() {
+    size_t since_pause = 0;
+    for (;;) {
+        session_ended_ = true; // if the read throws
+        const auto piece = co_await session_.read_some(kPiece);
+        session_ended_ = false;
+        const size_t size = piece.size();
+        connection_->bytes_out += size;
+        said_bye_ = said_bye_ || says_bye(piece);
+        connection_->io.put(piece);
+        co_await connection_->io.flush();
+        co_await breathe(size, since_pause);
+    }
+}
+
+// The session is over. The client may close first, so that nothing of the last words is lost.
+task<> Relay::take_leave() {
+    if (said_bye_) {
+        if (connection_->ended_why == "gone") connection_->ended_why = "logout";
+        connection_->io.finish();
+    } else if (is_up_) {
+        connection_->ended_why = "session_lost";
+        co_await connection_->say_bye("[UNAVAILABLE] The session has ended, connect again");
+    }
+    if (is_up_) co_await up_ended_.wait(connection_->service.pace.linger_ms);
+}
+
+} // namespace tambo::imapd

@@ -1,0 +1,116 @@
+// Whole sessions on a real store: the input is what two clients of one account send, in pieces. The
+// store is made anew after some thousand inputs, so that it does not grow for ever.
+#include "common/event/loop.h"
+#include "common/event/nursery.h"
+#include "common/sys/clock.h"
+#include "common/sys/fdpass.h"
+#include "common/sys/file.h"
+#include "imapd/session/facts.h"
+#include "imapd/session/session.h"
+
+#include "common/store/layout.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+
+using namespace tambo;
+
+namespace {
+
+struct Store {
+    std::string top = "/dev/shm/tambo-fuzz-XXXXXX";
+    SystemClock clock;
+    uint64_t ids = 0;
+    std::unique_ptr<store::Account> account;
+
+    Store() {
+        if (::mkdtemp(top.data()) == nullptr) std::abort();
+        store::make_account_dir(top + "/a");
+        store::Options options;
+        options.clock = &clock;
+        options.new_id = [this] { return Id{1, ++ids}; };
+        options.facts = imap::kFactsParser;
+        options.disk_reserve_bytes = 0;
+        auto opened = store::Account::open(top + "/a", options);
+        if (!opened.ok()) std::abort();
+        account = std::move(*opened);
+        for (const auto* text :
+             {"Subject: one\r\n\r\nbody\r\n",
+              "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n"
+              "--b\r\nContent-Type: message/rfc822\r\n\r\nA: b\r\n\r\ny\r\n--b--"}) {
+            std::vector<store::NewMessage> messages;
+            messages.push_back({std::move(*account->new_body()), "", 0, {}, std::nullopt});
+            if (!messages[0].body.write(text).ok()) std::abort();
+            if (!account->append("INBOX", std::move(messages), nullptr).ok()) std::abort();
+        }
+    }
+    ~Store() {
+        account.reset();
+        std::filesystem::remove_all(top);
+    }
+};
+
+void turn(Loop& loop) {
+    loop.post([&loop] { loop.stop(); });
+    loop.run();
+}
+
+void drain(int fd) {
+    char buffer[65536];
+    while (::recv(fd, buffer, sizeof buffer, MSG_DONTWAIT) > 0) {
+    }
+}
+
+void run(store::Account& account, std::string_view input) {
+    Loop loop;
+    Nursery nursery(loop);
+    UniqueFd clients[2];
+    for (auto& client : clients) {
+        auto [ours, theirs] = socket_pair(SOCK_STREAM);
+        imap::SessionSettings settings;
+        settings.message_bytes_max = 1u << 20;
+        nursery.spawn(imap::serve_imap(nursery, std::move(theirs), account, settings));
+        client = std::move(ours);
+    }
+    const std::string_view open = "o SELECT INBOX\r\n";
+    for (auto& client : clients) {
+        static_cast<void>(::send(client.get(), open.data(), open.size(), MSG_NOSIGNAL));
+    }
+    // A byte 0xff takes the other client, 0xfe cuts.
+    size_t turn_of = 0;
+    while (!input.empty()) {
+        const size_t end = std::min(input.find_first_of("\xff\xfe"), input.size());
+        static_cast<void>(
+            ::send(clients[turn_of].get(), input.data(), end, MSG_NOSIGNAL | MSG_DONTWAIT));
+        for (int i = 0; i < 4; ++i)
+            turn(loop);
+        for (auto& client : clients)
+            drain(client.get());
+        if (end < input.size() && input[end] == '\xff') turn_of ^= 1;
+        input.remove_prefix(std::min(end + 1, input.size()));
+    }
+    for (auto& client : clients)
+        client.reset();
+    for (int i = 0; i < 4; ++i)
+        turn(loop);
+    nursery.cancel();
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+    static std::unique_ptr<Store> store;
+    static int runs = 0;
+    if (!store || ++runs % 2000 == 0) {
+        store.reset();
+        store = std::make_unique<Store>();
+    }
+    if (store->account->failure()) std::abort();
+    run(*store->account, {reinterpret_cast<const char*>(bytes), size});
+    return 0;
+}
