@@ -15,7 +15,7 @@ std::string Schedule::lane_name(const spool::Recipient& recipient) {
     return '/' + recipient.account.text();
 }
 
-Schedule::Added Schedule::add(Job job, bool fresh, int64_t now_ms) {
+Schedule::Added Schedule::add(Job& job, bool fresh, int64_t now_ms) {
     if (active_.contains(job.key)) return Added::known;
     if (active_.size() >= (fresh ? kWindowFresh : kWindow)) return Added::full;
     std::string name = lane_name(job.recipient);

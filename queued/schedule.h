@@ -64,7 +64,8 @@ class Schedule {
     // Transactions of all destinations together: what the relayd processes can take.
     void set_remote_max(size_t count) { remote_max_ = count; }
 
-    Added add(Job job, bool fresh, int64_t now_ms);
+    // The job is moved from only if it waits now.
+    Added add(Job& job, bool fresh, int64_t now_ms);
     bool knows(const spool::RecipientKey& key) const { return active_.contains(key); }
     size_t room() const { return active_.size() < kWindow ? kWindow - active_.size() : 0; }
     size_t active() const { return active_.size(); }

@@ -34,7 +34,7 @@ struct Tested {
     Schedule schedule{kRules};
     int64_t now = 1000;
     Tested() { schedule.set_remote_max(100); }
-    Added add(Job job) { return schedule.add(std::move(job), false, now); }
+    Added add(Job job) { return schedule.add(job, false, now); }
     std::vector<Errand> all() {
         std::vector<Errand> errands;
         while (auto errand = schedule.next(now))
@@ -220,7 +220,8 @@ TEST_CASE("the window bounds what is in memory; fresh mail has room of its own")
     }
     CHECK(t.schedule.room() == 0);
     CHECK(t.add(remote(99'999, 0, "a.example")) == Added::full);
-    CHECK(t.schedule.add(local(100'000, 0, 1), true, t.now) == Added::waits);
+    Job fresh = local(100'000, 0, 1);
+    CHECK(t.schedule.add(fresh, true, t.now) == Added::waits);
     const auto next = t.schedule.next(t.now);
     REQUIRE(next);
     CHECK(next->kind == Kind::local);
