@@ -111,16 +111,18 @@ void Committer::write_all(Batch& batch) {
         std::any_of(batch.changes.begin(), batch.changes.end(),
                     [](const Change& change) { return static_cast<bool>(change.apply); });
     if (!anything) return;
+    const int64_t seq_before = next_seq_;
     spool::QueueDb::Batch transaction(db_);
     for (Acceptance& acceptance : batch.acceptances) {
-        acceptance.envelope.seq = next_seq_++;
+        acceptance.envelope.seq = take_seq();
         db_.insert(acceptance.envelope, acceptance.recipients);
     }
     for (Change& change : batch.changes) {
         if (change.apply) change.apply(db_);
     }
-    if (!batch.acceptances.empty()) db_.set_number("durable", durable_seq_);
+    if (next_seq_ != seq_before) db_.set_number("durable", durable_seq_);
     transaction.commit();
+    if (next_seq_ != seq_before) batch.last_seq = next_seq_ - 1;
 }
 
 void Committer::refuse_acceptances(Batch& batch) {
@@ -167,8 +169,8 @@ task<> Committer::make_durable(Batch& batch) {
 
 void Committer::complete(Batch& batch) {
     ++batches_;
+    if (batch.last_seq > 0) durable_seq_ = batch.last_seq;
     if (!batch.acceptances.empty()) {
-        durable_seq_ = batch.acceptances.back().envelope.seq;
         together_.push_back(batch.acceptances.size() + open_->acceptances.size());
         if (together_.size() > kBatchesRemembered) together_.pop_front();
         expected_ = std::min(*std::max_element(together_.begin(), together_.end()),

@@ -68,9 +68,14 @@ class Committer {
     bool idle() const;
     bool failed() const { return failed_; }
     int64_t last_seq() const { return next_seq_ - 1; }
+    // For a message that is inserted by a change: only within its apply.
+    int64_t take_seq() { return next_seq_++; }
     // A seq of which this and all before are known to be durable: what recovery need not look at.
     void set_durable_seq(int64_t seq) { durable_seq_ = seq; }
     uint64_t batches() const { return batches_; }
+
+    // Somebody else found that the storage is not to be trusted: the same as a failed barrier.
+    void fail_storage(const std::string& why);
 
     // A message is durable and may be delivered.
     std::function<void(Acceptance&)> on_accepted;
@@ -83,6 +88,7 @@ class Committer {
         std::deque<Acceptance> acceptances;
         std::vector<Change> changes;
         int64_t first_acceptance_ms = 0, changes_due_ms = INT64_MAX;
+        int64_t last_seq = 0; // 0: no message was inserted
         Accepted outcome = Accepted::failed;
         Gate done;
     };
@@ -96,7 +102,6 @@ class Committer {
     void complete(Batch& batch);
     void run_durable(std::vector<Change>& changes);
     void fail(Batch& batch, const std::string& why);
-    void fail_storage(const std::string& why);
     void after_barrier();
 
     Nursery& nursery_;

@@ -52,6 +52,7 @@ QueuedConfig make_queued_config(const Config& config) {
     part.message_size_max = config.smtp.message_size_max;
     part.recipients_max = config.smtp.recipients_max;
     part.disk_reserve = config.queue.disk_reserve;
+    part.relay_sessions_max = config.relay.sessions_max;
     return part;
 }
 

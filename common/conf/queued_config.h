@@ -13,11 +13,12 @@ struct QueuedConfig {
     int64_t delay_notice_ms = 0;                     // 0: no notice
     int64_t message_size_max = 0, recipients_max = 0;
     int64_t disk_reserve = 0; // bytes
+    int64_t relay_sessions_max = 0; // per relayd process
 
     template <class V>
     void visit(V& v) {
         v(hostname, retry_min_ms, retry_max_ms, lifetime_ms, bounce_lifetime_ms, delay_notice_ms,
-          message_size_max, recipients_max, disk_reserve);
+          message_size_max, recipients_max, disk_reserve, relay_sessions_max);
     }
 };
 

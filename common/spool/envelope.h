@@ -66,7 +66,8 @@ struct Status {
     bool from_peer = false; // text is the peer's own
 };
 
-enum class Kind : uint8_t { local = 0, remote = 1, last_ = remote };
+// refused: by authd when the message was complete, while others were not; the sender is to be told.
+enum class Kind : uint8_t { local = 0, remote = 1, refused = 2, last_ = refused };
 
 struct Recipient {
     uint32_t rcpt_no = 0, action_no = 0; // recipient of the envelope, target of that recipient

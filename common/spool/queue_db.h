@@ -94,7 +94,8 @@ class QueueDb {
     // All waiting recipients of the message, held ones excepted, are due at the time.
     void retry(int64_t seq, UtcTime now);
     void remove(int64_t seq);
-    // No time may lie beyond latest (research/security.md R23). Returns how many did.
+    // No time may lie beyond latest (research/security.md R23). Returns how many did. With the
+    // present as latest: all are due.
     int64_t clamp(UtcTime latest);
 
     // ---- reading
