@@ -2,9 +2,9 @@
 #include "common/mime/charset.h"
 
 #include "common/base/text.h"
+#include "common/mime/icu_data.h"
 
 #include <unicode/ucnv.h>
-#include <unicode/udata.h>
 
 #include <algorithm>
 #include <array>
@@ -52,16 +52,6 @@ bool is_icu_name(std::string_view name) {
         return is_alnum(c) || std::string_view("-_.:+").find(c) != std::string_view::npos;
     });
     return plain && !name.empty() && name.size() <= kNameBytes;
-}
-
-// Before ICU's first use: it must not look for converters on the disk.
-void forbid_files() {
-    static const bool done = [] {
-        UErrorCode status = U_ZERO_ERROR;
-        udata_setFileAccess(UDATA_NO_FILES, &status);
-        return true;
-    }();
-    static_cast<void>(done);
 }
 
 void append_windows_1252(char c, std::string& out) {
@@ -127,7 +117,7 @@ struct CharsetDecoder::Converter {
         ucnv_close(to);
     }
     bool open(const std::string& name) {
-        forbid_files();
+        use_linked_icu_data();
         UErrorCode status = U_ZERO_ERROR;
         if (ucnv_countAliases(name.c_str(), &status) == 0 || U_FAILURE(status)) return false;
         from = ucnv_open(name.c_str(), &status);

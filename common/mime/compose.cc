@@ -14,8 +14,9 @@ namespace tambo::mime {
 
 namespace {
 
-constexpr size_t kColumns = 78;  // RFC 5322 2.1.1
-constexpr size_t kLineMax = 998; // the same, without CR LF
+constexpr size_t kColumns = 78;    // RFC 5322 2.1.1
+constexpr size_t kLineMax = 998;   // the same, without CR LF
+constexpr size_t kNameColumn = 12; // room for "Reply-To: " before a display name
 
 std::string one_line(std::string_view value) {
     std::string line(value);
@@ -63,7 +64,7 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
 }
 
 void append_text_field(std::string& out, std::string_view name, std::string_view utf8) {
-    append_field(out, name, encode_words(one_line(utf8)));
+    append_field(out, name, encode_words(one_line(utf8), name.size() + 2));
 }
 
 bool append_address_field(std::string& out,
@@ -98,7 +99,8 @@ bool append_address_field(std::string& out,
 std::string format_address(std::string_view utf8_name, std::string_view spec) {
     const std::string name = one_line(utf8_name);
     if (trim(name).empty()) return std::string(spec);
-    if (is_phrase(name) || !is_plain(name)) return cat(encode_words(name), " <", spec, '>');
+    if (is_phrase(name) || !is_plain(name))
+        return cat(encode_words(name, kNameColumn), " <", spec, '>');
     return cat(quoted(name), " <", spec, '>');
 }
 

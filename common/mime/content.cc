@@ -26,8 +26,8 @@ struct Piece {
 // "filename*0*" into name, section and extended. false: not of that form; then it is all name.
 void split_name(std::string_view text, Piece& piece) {
     const auto [base, marks] = split_once(text, '*');
-    piece.name = to_lower(base);
-    if (base.size() == text.size()) return;
+    piece.name = to_lower(base.empty() ? text : base);
+    if (base.empty() || base.size() == text.size()) return;
     std::string_view digits = marks;
     piece.extended = digits.empty() || digits.ends_with('*');
     if (digits.ends_with('*')) digits.remove_suffix(1);

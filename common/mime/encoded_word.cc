@@ -86,7 +86,7 @@ constexpr bool is_q_safe(char c) {
 
 constexpr std::string_view kPrefix = "=?utf-8?Q?"; // as long as with B
 constexpr size_t kPayload = 75 - kPrefix.size() - 2;
-constexpr size_t kBase64Payload = kPayload / 4 * 3;
+constexpr size_t kPayloadMin = 16; // a character of four bytes, whatever stands before it
 
 size_t q_width(std::string_view character) {
     if (character.size() > 1) return character.size() * 3;
@@ -143,7 +143,7 @@ bool is_plain(std::string_view text) {
     return printable && text.find("=?") == std::string_view::npos;
 }
 
-std::string encode_words(std::string_view utf8) {
+std::string encode_words(std::string_view utf8, size_t column) {
     if (is_plain(utf8)) return std::string(utf8);
     const std::string text = guess_utf8(utf8);
     size_t q_size = 0;
@@ -152,11 +152,12 @@ std::string encode_words(std::string_view utf8) {
         q_size += q_width(character);
         at += character.size();
     }
-    const bool base64 = q_size > 2 * text.size(); // mostly ASCII stays readable
+    const bool base64 = 2 * q_size > 5 * text.size(); // mostly ASCII stays readable
     std::string out;
-    for (size_t at = 0; at < text.size();) {
+    const size_t taken = std::min(column > 1 ? column - 1 : 0, kPayload - kPayloadMin);
+    for (size_t at = 0, payload_max = kPayload - taken; at < text.size(); payload_max = kPayload) {
         std::string payload;
-        for (size_t room = base64 ? kBase64Payload : kPayload; at < text.size();) {
+        for (size_t room = base64 ? payload_max / 4 * 3 : payload_max; at < text.size();) {
             const auto character = next_character(std::string_view(text).substr(at));
             const size_t width = base64 ? character.size() : q_width(character);
             if (width > room) break;

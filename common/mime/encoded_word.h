@@ -14,7 +14,8 @@ std::string decode_words(std::string_view raw);
 // text can stand in a header as it is: printable ASCII that does not look like an encoded word.
 bool is_plain(std::string_view text);
 // UTF-8 text as encoded words of at most 75 bytes, joined by one blank; fit for unstructured fields
-// and for phrases (RFC 2047 5). Plain text is returned unchanged.
-std::string encode_words(std::string_view utf8);
+// and for phrases (RFC 2047 5). column: what stands before the first one in its line, which becomes
+// that much shorter (lines have 76 bytes, RFC 2047 2). Plain text is returned unchanged.
+std::string encode_words(std::string_view utf8, size_t column = 1);
 
 } // namespace tambo::mime

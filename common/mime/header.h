@@ -5,6 +5,7 @@
 
 #include "common/mime/message_view.h"
 
+#include <concepts>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,8 @@ class Header {
     // limits::header_bytes_max bytes fields are not indexed any more: truncated(), but end() is
     // right. text must outlive the Header.
     static Header parse(std::string_view text, size_t base = 0);
+    template <std::same_as<std::string> S>
+    static Header parse(S&& temporary, size_t base = 0) = delete;
 
     const std::vector<Field>& fields() const { return fields_; }
     // Behind the blank line that ends the section, or the end of text.

@@ -88,7 +88,8 @@ void HeaderScanner::byte(char c) {
     if (c == '\0') flags_.nul = true;
     if (is_8bit(c)) flags_.eight_bit = true;
     last_cr_ = c == '\r';
-    const bool at_start = at_ == At::line_start || at_ == At::line_start_cr;
+    const bool after_cr = at_ == At::line_start_cr;
+    const bool at_start = at_ == At::line_start || after_cr;
     if (c == '\n' && at_start) {
         ++lines_;
         end_field();
@@ -110,7 +111,7 @@ void HeaderScanner::byte(char c) {
         name_size_ = 0;
         at_ = At::name;
     }
-    const bool in_name = at_ == At::name && c > ' ' && c < 0x7f && c != ':';
+    const bool in_name = at_ == At::name && !after_cr && c > ' ' && c < 0x7f && c != ':';
     if (in_name) {
         if (name_size_ < name_.size()) name_[name_size_] = c;
         ++name_size_;

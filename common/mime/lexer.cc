@@ -9,12 +9,18 @@ constexpr bool is_line_end(char c) {
     return c == '\r' || c == '\n';
 }
 
+// in stands behind a backslash. An escaped line end (RFC 5322 4.1 obs-qp) is none in the text.
+void take_escaped(Cursor& in, std::string& text) {
+    const char c = in.take();
+    if (!is_line_end(c)) text.push_back(c);
+}
+
 // in stands behind an opening parenthesis. false: the input ended inside.
 bool take_comment(Cursor& in, std::string& text) {
     for (size_t depth = 1; !in.empty();) {
         const char c = in.take();
         if (c == '\\' && !in.empty()) {
-            text.push_back(in.take());
+            take_escaped(in, text);
             continue;
         }
         if (c == '(') ++depth;
@@ -47,7 +53,7 @@ bool take_quoted(Cursor& in, std::string& out) {
         if (in.empty()) return false;
         const char c = in.take();
         if (c == '"') return true;
-        if (c == '\\' && !in.empty()) out.push_back(in.take());
+        if (c == '\\' && !in.empty()) take_escaped(in, out);
     }
     return false;
 }

@@ -5,6 +5,7 @@
 #include "common/mime/charset.h"
 #include "common/mime/content.h"
 #include "common/mime/encoded_word.h"
+#include "common/mime/icu_data.h"
 
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
@@ -22,6 +23,7 @@ constexpr size_t kPieceBytes = 16 * 1024;
 // Compatibility decompositions; nullptr only if ICU's library has lost its data.
 const icu::Normalizer2* nfkd() {
     static const icu::Normalizer2* const instance = [] {
+        use_linked_icu_data();
         UErrorCode status = U_ZERO_ERROR;
         return icu::Normalizer2::getNFKDInstance(status);
     }();

@@ -19,7 +19,9 @@ std::string show(const ContentField& field) {
     if (field.ambiguity != 0) out += cat(" !", field.ambiguity);
     return out;
 }
-std::string type(std::string_view raw) { return show(parse_content_type(raw)); }
+std::string type(std::string_view raw) {
+    return show(parse_content_type(raw));
+}
 std::string decoded(std::string_view raw, std::string_view name) {
     const ContentField field = parse_content_disposition(raw);
     const Parameter* parameter = field.find(name);
@@ -52,8 +54,7 @@ TEST_CASE("content types of real mail are read, and marked") {
     CHECK(type("a/b; flag; x=1") == "a/b x=1 !4");
     CHECK(type("a/b; =1; x=2") == "a/b x=2 !4");
     CHECK(type("a/b; x=") == "a/b x=");
-    CHECK(type("multipart/mixed; boundary=a; boundary=b") ==
-          "multipart/mixed boundary=a !2");
+    CHECK(type("multipart/mixed; boundary=a; boundary=b") == "multipart/mixed boundary=a !2");
     CHECK(type("multipart/mixed; boundary=a; boundary*=utf-8''b") ==
           "multipart/mixed boundary=a boundary*=utf-8''b !2");
     CHECK(type("a/b (open; x=y") == "a/b");
@@ -106,19 +107,22 @@ TEST_CASE("file names of real mail") {
 
 TEST_CASE("D4: parameters are bounded") {
     std::string many = "a/b";
-    for (int i = 0; i < 100'000; ++i) many += cat("; name*", i, "*=x");
+    for (int i = 0; i < 100'000; ++i)
+        many += cat("; name*", i, "*=x");
     const ContentField field = parse_content_type(many);
     REQUIRE(field.parameters.size() == 1);
     CHECK(field.parameters[0].value == std::string(limits::mime_parameters_max, 'x'));
     CHECK((field.ambiguity & kOddParameter) != 0);
     std::string same = "a/b";
-    for (int i = 0; i < 100'000; ++i) same += "; name*0*=x";
+    for (int i = 0; i < 100'000; ++i)
+        same += "; name*0*=x";
     CHECK(parse_content_type(same).parameters.size() == 1);
     CHECK(type("a/b; n*999999999999999999999=x") == "a/b n*999999999999999999999=x");
     CHECK(parse_content_type("a/b" + std::string(1'000'000, ';')).parameters.empty());
     CHECK(parse_content_type("a/b; x=" + std::string(500'000, '(')).parameters.size() == 1);
     std::string words = "a/b; x=1";
-    for (int i = 0; i < 100'000; ++i) words += " y";
+    for (int i = 0; i < 100'000; ++i)
+        words += " y";
     CHECK(parse_content_type(words).parameters[0].value.size() == 200'001);
 }
 
@@ -143,6 +147,7 @@ TEST_CASE("D5: a content type cut anywhere") {
     const std::string whole = "a/b; x*0*=utf-8'en'%C3%A9; x*1=\"q\\\"\"; y=z (c (d)) ; w=\"";
     for (size_t i = 0; i <= whole.size(); ++i) {
         const std::string cut(whole, 0, i);
-        for (const Parameter& p : parse_content_type(cut).parameters) CHECK(is_utf8(p.decoded()));
+        for (const Parameter& p : parse_content_type(cut).parameters)
+            CHECK(is_utf8(p.decoded()));
     }
 }

@@ -15,7 +15,8 @@ template <class Codec>
 std::string in_steps(std::string_view in, size_t step) {
     Codec codec;
     std::string out;
-    for (size_t at = 0; at < in.size(); at += step) codec.feed(in.substr(at, step), out);
+    for (size_t at = 0; at < in.size(); at += step)
+        codec.feed(in.substr(at, step), out);
     codec.finish(out);
     return out;
 }
@@ -50,9 +51,7 @@ struct Charset {
 } // namespace
 
 TEST_CASE("quoted-printable: RFC 2045 and what is not in it") {
-    const auto qp = [](std::string_view in) {
-        return decode_body(Encoding::quoted_printable, in);
-    };
+    const auto qp = [](std::string_view in) { return decode_body(Encoding::quoted_printable, in); };
     CHECK(qp("Now's the time =\r\nfor all folk to come=\r\n to the aid") ==
           "Now's the time for all folk to come to the aid");
     CHECK(qp("caf=C3=A9=3d=0D=0A") == "caf\xc3\xa9=\r\n");
@@ -64,8 +63,8 @@ TEST_CASE("quoted-printable: RFC 2045 and what is not in it") {
     CHECK(qp("\xff raw 8-bit") == "\xff raw 8-bit");
     const std::string blanks(100'000, ' ');
     CHECK(qp(blanks + "x") == blanks + "x");
-    for (const std::string in :
-         {"a=C3=A9 \t\r\nb= \r\nc=\nd =X=4=\r\re  f\r\n=", "=", "= ", "=4", "  \r\n \n \r x=\r\n"}) {
+    for (const std::string in : {"a=C3=A9 \t\r\nb= \r\nc=\nd =X=4=\r\re  f\r\n=", "=", "= ", "=4",
+                                 "  \r\n \n \r x=\r\n"}) {
         same_at_every_split<QuotedPrintableDecoder>(in);
     }
 }
@@ -86,7 +85,8 @@ TEST_CASE("base64: lenient in every way") {
 
 TEST_CASE("encoders keep lines short and give back what went in") {
     std::string bytes;
-    for (int i = 0; i < 1000; ++i) bytes.push_back(static_cast<char>(i * 7));
+    for (int i = 0; i < 1000; ++i)
+        bytes.push_back(static_cast<char>(i * 7));
     const std::string base64 = whole<Base64Encoder>(bytes);
     CHECK(decode_body(Encoding::base64, base64) == bytes);
     const std::string text = "line one  \r\ncaf\xc3\xa9 = 100% \t\n\ntab\tend \r" +
@@ -94,7 +94,8 @@ TEST_CASE("encoders keep lines short and give back what went in") {
     const std::string quoted = whole<QuotedPrintableEncoder>(text);
     for (const std::string& encoded : {base64, quoted}) {
         CHECK(is_ascii(encoded));
-        for (const auto line : split(encoded, '\n')) CHECK(line.size() <= 77); // with CR
+        for (const auto line : split(encoded, '\n'))
+            CHECK(line.size() <= 77); // with CR
     }
     // Line ends are CR LF afterwards; everything else is kept, blanks at line ends too.
     CHECK(decode_body(Encoding::quoted_printable, quoted) ==
@@ -108,12 +109,10 @@ TEST_CASE("charsets become UTF-8") {
     CHECK(to_utf8("utf-8", "gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
     CHECK(to_utf8("UTF8", "a\xff\xc3") == "a\xef\xbf\xbd\xef\xbf\xbd");
     CHECK(to_utf8("iso-8859-1", "gr\xfc\xdf \x80") == "gr\xc3\xbc\xc3\x9f \xe2\x82\xac");
-    CHECK(to_utf8("windows-1252", "\x93q\x94 \x81") ==
-          "\xe2\x80\x9cq\xe2\x80\x9d \xc2\x81");
+    CHECK(to_utf8("windows-1252", "\x93q\x94 \x81") == "\xe2\x80\x9cq\xe2\x80\x9d \xc2\x81");
     CHECK(to_utf8("koi8-r", "\xd0\xd2\xc9\xd7\xc5\xd4") ==
           "\xd0\xbf\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82");
-    CHECK(to_utf8("iso-2022-jp", "\x1b$B%F%9%H\x1b(B!") ==
-          "\xe3\x83\x86\xe3\x82\xb9\xe3\x83\x88!");
+    CHECK(to_utf8("iso-2022-jp", "\x1b$B%F%9%H\x1b(B!") == "\xe3\x83\x86\xe3\x82\xb9\xe3\x83\x88!");
     CHECK(to_utf8("gb2312", "\xc4\xe3\xba\xc3") == "\xe4\xbd\xa0\xe5\xa5\xbd");
     CHECK(to_utf8("big5", "\xa7\x41\xa6\x6e") == "\xe4\xbd\xa0\xe5\xa5\xbd");
     CHECK(to_utf8("ks_c_5601-1987", "\xbe\xc8\xb3\xe7") == "\xec\x95\x88\xeb\x85\x95");
@@ -137,7 +136,8 @@ TEST_CASE("charset decoding is the same at every split") {
         {"utf-8", "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 \xe0\x80 \xed\xa0\x80 \xf4\x90 \xc3"},
         {"", "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 \xe0\x80 \xed\xa0\x80 \xf4\x90 \xe2\x82"},
         {"iso-2022-jp", "x\x1b$B%F%9%H\x1b(By"},
-        {"utf-16le", "\x3d\xd8\x00\xde" "a\x00\x3d"s},
+        {"utf-16le", "\x3d\xd8\x00\xde"
+                     "a\x00\x3d"s},
         {"gb18030", "\x81\x30\x81\x30\xc4\xe3\xff\x81"},
         {"shift_jis", "\x83\x65\x83\x58\x83\x67\x83"},
     };
@@ -151,14 +151,16 @@ TEST_CASE("charset decoding is the same at every split") {
 TEST_CASE("a text decoder takes encoding and charset off") {
     TextDecoder decoder(Encoding::quoted_printable, "iso-8859-1");
     std::string out;
-    for (const char c : "gr=FC=DFe =\r\naus K=F6ln"s) decoder.feed(std::string_view(&c, 1), out);
+    for (const char c : "gr=FC=DFe =\r\naus K=F6ln"s)
+        decoder.feed(std::string_view(&c, 1), out);
     decoder.finish(out);
-    CHECK(out == "gr\xc3\xbc\xc3\x9f" "e aus K\xc3\xb6ln");
+    CHECK(out == "gr\xc3\xbc\xc3\x9f"
+                 "e aus K\xc3\xb6ln");
 }
 
 TEST_CASE("code points go to UTF-8 and back") {
-    for (const char32_t c : {U'\0', U'a', U'\x7f', U'\x80', U'\x7ff', U'\x800', U'\xffff',
-                             U'\x10000', U'\x10ffff'}) {
+    for (const char32_t c :
+         {U'\0', U'a', U'\x7f', U'\x80', U'\x7ff', U'\x800', U'\xffff', U'\x10000', U'\x10ffff'}) {
         std::string out;
         append_utf8(out, c);
         CHECK(is_utf8(out));

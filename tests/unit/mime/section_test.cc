@@ -24,7 +24,8 @@ const std::string kMessage =
     "Subject: four two\r\nContent-Type: text/plain\r\n\r\n4 dot 2 dot 1\r\n--o--\r\n--m--\r\n";
 
 std::string get(std::string_view message, std::string_view section) {
-    const MessageView view(message.substr(0, 20), message.substr(std::min<size_t>(20, message.size())));
+    const MessageView view(message.substr(0, 20),
+                           message.substr(std::min<size_t>(20, message.size())));
     const Structure structure = parse_structure(view);
     const auto parsed = parse_section(section);
     if (!parsed) return "BAD";
@@ -32,7 +33,9 @@ std::string get(std::string_view message, std::string_view section) {
     if (!found.exists) return "NIL";
     return found.generated ? found.bytes : view.copy(found.range);
 }
-std::string get(std::string_view section) { return get(kMessage, section); }
+std::string get(std::string_view section) {
+    return get(kMessage, section);
+}
 
 } // namespace
 
@@ -75,7 +78,8 @@ TEST_CASE("HEADER.FIELDS keeps bytes and order") {
     CHECK(get("header.fields.not (Content-Type From)") == "Subject: top\r\n\r\n");
     CHECK(get("4.2.HEADER.FIELDS (Subject)") == "Subject: four two\r\n\r\n");
     std::string names = "HEADER.FIELDS.NOT (from";
-    for (int i = 0; i < 1000; ++i) names += cat(" X-", i);
+    for (int i = 0; i < 1000; ++i)
+        names += cat(" X-", i);
     CHECK(get(names + ")").starts_with("Subject: top\r\nContent-Type"));
     const std::string odd = "A: 1\n b: 2\nnonsense\nA : 3\n\nbody";
     CHECK(get(odd, "HEADER.FIELDS (a)") == "A: 1\n b: 2\nA : 3\n\n");
@@ -101,13 +105,30 @@ TEST_CASE("a message without parts has part 1") {
 }
 
 TEST_CASE("sections that are no sections") {
-    for (const auto* bad :
-         {"0", "1.0", "1.", ".1", "MIME", "1.FOO", "HEADERS", "HEADER.FIELDS", "HEADER.FIELDS ()",
-          "HEADER.FIELDS (a", "HEADER.FIELDS (a  b)", "HEADER.FIELDS a", "TEXT ", "1 ", "01x", "-1",
-          "4294967296", "1.HEADER.FIELDS (\"open)", "HEADER.FIELDS (a) x", "TEXT.1"}) {
+    for (const auto* bad : {"0",
+                            "1.0",
+                            "1.",
+                            ".1",
+                            "MIME",
+                            "1.FOO",
+                            "HEADERS",
+                            "HEADER.FIELDS",
+                            "HEADER.FIELDS ()",
+                            "HEADER.FIELDS (a",
+                            "HEADER.FIELDS (a  b)",
+                            "HEADER.FIELDS a",
+                            "TEXT ",
+                            "1 ",
+                            "01x",
+                            "-1",
+                            "4294967296",
+                            "1.HEADER.FIELDS (\"open)",
+                            "HEADER.FIELDS (a) x",
+                            "TEXT.1"}) {
         CHECK(get(bad) == "BAD");
     }
     std::string deep = "1";
-    for (int i = 0; i < 100'000; ++i) deep += ".1";
+    for (int i = 0; i < 100'000; ++i)
+        deep += ".1";
     CHECK(get(deep) == "BAD");
 }

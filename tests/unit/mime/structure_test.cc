@@ -140,11 +140,13 @@ TEST_CASE("boundaries that begin alike, odd delimiters") {
                "--b\r\n\r\ny\r\n--b--\r\n") ==
           "multipart/mixed [multipart/mixed [text/plain 'x' 1], text/plain 'y' 1]");
     // A boundary that ends in dashes.
-    CHECK(tree("Content-Type: multipart/mixed; boundary=\"--\"\r\n\r\n----\r\n\r\nx\r\n------\r\n") ==
-          "multipart/mixed [text/plain 'x' 1]");
+    CHECK(
+        tree("Content-Type: multipart/mixed; boundary=\"--\"\r\n\r\n----\r\n\r\nx\r\n------\r\n") ==
+        "multipart/mixed [text/plain 'x' 1]");
     // The boundary's own blanks at its end do not count.
-    CHECK(tree("Content-Type: multipart/mixed; boundary=\"b  \"\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n") ==
-          "multipart/mixed [text/plain 'x' 1]");
+    CHECK(
+        tree("Content-Type: multipart/mixed; boundary=\"b  \"\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n") ==
+        "multipart/mixed [text/plain 'x' 1]");
 }
 
 TEST_CASE("the same boundary inside and outside: the inner one first") {
@@ -167,13 +169,14 @@ TEST_CASE("an outer delimiter ends everything inside") {
 }
 
 TEST_CASE("types: digest, missing, broken, encoded containers") {
-    CHECK(tree("Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: x\r\n\r\nhi\r\n"
-               "--b\r\nContent-Type: text/plain\r\n\r\nno message\r\n--b--\r\n") ==
-          "multipart/digest [message/rfc822 [text/plain 'hi' 1], text/plain 'no message' 1]");
+    CHECK(
+        tree("Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: x\r\n\r\nhi\r\n"
+             "--b\r\nContent-Type: text/plain\r\n\r\nno message\r\n--b--\r\n") ==
+        "multipart/digest [message/rfc822 [text/plain 'hi' 1], text/plain 'no message' 1]");
     CHECK(tree("Content-Type: multipart/mixed\r\n\r\n--x\r\n") == "text/plain '--x\r\n' 1");
     CHECK(tree("Content-Type: text\r\n\r\nx") == "text/plain 'x' 1");
-    CHECK(tree("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nU3ViamVjdA==") ==
-          "opaque message/rfc822 'U3ViamVjdA==' 1");
+    CHECK(tree("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: "
+               "base64\r\n\r\nU3ViamVjdA==") == "opaque message/rfc822 'U3ViamVjdA==' 1");
     CHECK(tree("Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: base64\r\n"
                "\r\n--b\r\n\r\nx\r\n--b--") == "multipart/mixed [text/plain 'x' 1]");
     CHECK(tree("Content-Type: message/delivery-status\r\n\r\nx: y") ==
@@ -225,7 +228,8 @@ TEST_CASE("D3: depth 10,000 ends in one opaque leaf") {
 
 TEST_CASE("D3: parts behind the last allowed one are text of it") {
     std::string many = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
-    for (int i = 0; i < 50'000; ++i) many += "--b\r\n\r\nx\r\n";
+    for (int i = 0; i < 50'000; ++i)
+        many += "--b\r\n\r\nx\r\n";
     many += "--b--\r\n";
     const Structure s = parse_structure(MessageView(many));
     CHECK(s.truncated);
@@ -234,7 +238,8 @@ TEST_CASE("D3: parts behind the last allowed one are text of it") {
     CHECK(s.parts[s.parts.size() - 2].body.size() == 1);
     // Exactly the limit: nothing is cut.
     std::string messages = "Content-Type: multipart/digest; boundary=b\r\n\r\n";
-    for (int i = 0; i < 20'000; ++i) messages += "--b\r\n\r\n\r\n";
+    for (int i = 0; i < 20'000; ++i)
+        messages += "--b\r\n\r\n\r\n";
     const Structure digest = parse_structure(MessageView(messages));
     CHECK(digest.parts.size() == limits::mime_parts_max);
 }
@@ -243,11 +248,12 @@ TEST_CASE("many long look-alike delimiters under many boundaries") {
     std::string message;
     const std::string stem(1900, 'x');
     for (size_t i = 0; i < limits::mime_depth_max - 1; ++i) {
-        message += cat("Content-Type: multipart/mixed; boundary=", stem, i, "\r\n\r\n--", stem, i,
-                       "\r\n");
+        message +=
+            cat("Content-Type: multipart/mixed; boundary=", stem, i, "\r\n\r\n--", stem, i, "\r\n");
     }
     message += "\r\n";
-    for (int i = 0; i < 2000; ++i) message += cat("--", stem, "y\r\n");
+    for (int i = 0; i < 2000; ++i)
+        message += cat("--", stem, "y\r\n");
     const Structure s = parse_structure(MessageView(message));
     CHECK(s.parts.size() == limits::mime_depth_max);
     CHECK(s.parts.back().lines == 2000);
