@@ -36,18 +36,30 @@ task<Reply> Session::cmd_data(std::string_view arguments) {
     Content content(static_cast<uint64_t>(service_.config.message_size_max),
                     service_.config.hostname);
     co_await receive(spool, content);
-    auto reply = co_await conclude(spool, content, mail);
-    if (reply.refused()) {
-        // The transaction is gone, but the event should name its sender.
-        log::Event("smtp.message_refused", log::Level::notice)
-            .sid(sid_)
-            .qid(spool.qid())
-            .with("ip", client_ip())
-            .with("from", mail.reverse_path)
-            .with("bytes", static_cast<int64_t>(content.bytes()))
-            .with("reply", cat(reply.code, ' ', reply.enhanced, ' ', reply.text));
+    Reply reply;
+    try {
+        reply = co_await conclude(spool, content, mail);
+    } catch (const Reject& reject) {
+        reply = reject.reply;
     }
+    if (reply.refused()) log_message_refusal(spool.qid(), content, mail, reply);
     co_return reply;
+}
+
+void Session::log_message_refusal(const Id& qid,
+                                  const Content& content,
+                                  const Transaction& mail,
+                                  const Reply& reply) {
+    refusal_logged_ = true;
+    log::Event("smtp.message_refused", log::Level::notice)
+        .sid(sid_)
+        .qid(qid)
+        .with("ip", client_ip())
+        .with("reply", cat(reply.code, ' ', reply.enhanced, ' ', reply.text))
+        .with("login", login_)
+        .with("from", mail.reverse_path)
+        .with("recipients", static_cast<int64_t>(mail.recipients.size()))
+        .with("bytes", static_cast<int64_t>(content.bytes()));
 }
 
 // A client may take its time, but not for ever: no slower than data_bytes_per_s after a grace.

@@ -45,15 +45,15 @@ const Session::Verb Session::kVerbs[] = {
     {"HELO", anywhere, junk | ends_group | before_tls, &Session::cmd_helo},
     {"MAIL", greeted, pipelines, &Session::cmd_mail},
     {"RCPT", in_mail, pipelines, &Session::cmd_rcpt},
-    {"DATA", in_mail, ends_group, &Session::cmd_data},
+    {"DATA", in_mail, ends_group | reads_on, &Session::cmd_data},
     {"RSET", anywhere, junk | before_tls, &Session::cmd_rset},
     {"NOOP", anywhere, junk | before_tls, &Session::cmd_noop},
     {"QUIT", anywhere, before_tls, &Session::cmd_quit},
     {"VRFY", anywhere, junk, &Session::cmd_vrfy},
     {"EXPN", anywhere, junk, &Session::cmd_expn},
     {"HELP", anywhere, junk, &Session::cmd_help},
-    {"STARTTLS", anywhere, before_tls, &Session::cmd_starttls},
-    {"AUTH", greeted, plain, &Session::cmd_auth},
+    {"STARTTLS", anywhere, before_tls | reads_on, &Session::cmd_starttls},
+    {"AUTH", greeted, reads_on, &Session::cmd_auth},
     {"BDAT", anywhere, plain, &Session::cmd_bdat},
     {"XCLIENT", anywhere, plain, &Session::cmd_xclient},
 };
@@ -223,12 +223,14 @@ task<std::string_view> Session::next_line(size_t bytes_max) {
 
 task<Reply> Session::dispatch(std::string_view line) {
     refused_rcpt_.clear();
+    refusal_logged_ = false;
     Reply reply;
+    const auto command = smtp::split_command(line);
+    const Verb* verb = find_verb(command.verb);
+    const bool line_stays = verb == nullptr || (verb->traits & reads_on) == 0;
+    const bool is_auth = verb != nullptr && verb->handler == &Session::cmd_auth;
+    if (line.size() > limits::smtp_line_bytes - 2 && !is_auth) throw net::LineTooLong{};
     try {
-        const auto command = smtp::split_command(line);
-        const Verb* verb = find_verb(command.verb);
-        const bool is_auth = verb != nullptr && verb->handler == &Session::cmd_auth;
-        if (line.size() > limits::smtp_line_bytes - 2 && !is_auth) throw net::LineTooLong{};
         if (line.find('\0') != std::string_view::npos) throw Reject(replies::bad_bytes);
         if (verb == nullptr) refuse_unknown(command.verb);
         check_turn(*verb);
@@ -239,7 +241,11 @@ task<Reply> Session::dispatch(std::string_view line) {
         reply = replies::local_error;
         log::Event("smtp.peer_lost", log::Level::warning).sid(sid_).with("what", e.what());
     }
-    if (reply.refused()) log_refusal(line, reply);
+    if (reply.refused() && line_stays) {
+        log_refusal(command.verb, command.arguments, reply);
+    } else if (reply.refused() && !refusal_logged_) {
+        log_refusal(verb->name, {}, reply);
+    }
     co_return reply;
 }
 
@@ -285,16 +291,16 @@ void Session::count_errors(const Reply& reply) {
     }
 }
 
-void Session::log_refusal(std::string_view line, const Reply& reply) const {
-    const auto command = smtp::split_command(line);
-    const bool secret = iequals(command.verb, "AUTH");
+void Session::log_refusal(std::string_view verb,
+                          std::string_view arguments,
+                          const Reply& reply) const {
     log::Event event("smtp.refused", log::Level::notice);
     event.sid(sid_)
         .with("ip", client_ip())
         .with("reply", cat(reply.code, ' ', reply.enhanced, ' ', reply.text))
         .with("from", transaction_.reverse_path)
-        .with("command", command.verb)
-        .with("arguments", secret ? std::string_view() : command.arguments);
+        .with("command", verb)
+        .with("arguments", arguments);
     if (!refused_rcpt_.empty()) event.rcpt(refused_rcpt_);
 }
 

@@ -58,10 +58,11 @@ class Session {
     enum State : unsigned { fresh = 1, greeted = 2, in_mail = 4, anywhere = 7 };
     enum Trait : unsigned {
         plain = 0,
-        junk = 1,       // may be repeated only so often between messages
-        ends_group = 2, // RFC 2920 3.1: nothing may be pipelined behind it
-        pipelines = 4,  // needs PIPELINING if something is pipelined behind it
-        before_tls = 8, // RFC 3207 4: allowed where TLS is demanded and not yet on
+        junk = 1,        // may be repeated only so often between messages
+        ends_group = 2,  // RFC 2920 3.1: nothing may be pipelined behind it
+        pipelines = 4,   // needs PIPELINING if something is pipelined behind it
+        reads_on = 8,    // reads more than its line, which is gone by then
+        before_tls = 16, // RFC 3207 4: allowed where TLS is demanded and not yet on
     };
     struct Verb {
         std::string_view name;
@@ -87,7 +88,8 @@ class Session {
     void check_turn(const Verb& verb) const;
     [[noreturn]] void refuse_unknown(std::string_view verb) const;
     void count_errors(const smtp::Reply& reply);
-    void log_refusal(std::string_view line, const smtp::Reply& reply) const;
+    void
+    log_refusal(std::string_view verb, std::string_view arguments, const smtp::Reply& reply) const;
 
     // ---- cmd_hello.cc
     task<smtp::Reply> cmd_ehlo(std::string_view arguments);
@@ -100,6 +102,10 @@ class Session {
     task<smtp::Reply> cmd_data(std::string_view arguments);
     task<> receive(SpoolFile& spool, Content& content);
     task<smtp::Reply> conclude(SpoolFile& spool, const Content& content, Transaction& mail);
+    void log_message_refusal(const Id& qid,
+                             const Content& content,
+                             const Transaction& mail,
+                             const smtp::Reply& reply);
     task<> check_author(const Content& content, const Transaction& mail);
     task<> look_up_client();
     // ---- cmd_auth.cc, cmd_tls.cc
@@ -134,7 +140,9 @@ class Session {
     std::string sid_;
     std::string long_line_; // a line put together around bare LFs
     std::string ended_why_ = "closed";
-    std::string refused_rcpt_; // of the command that is being answered, for the event
+    // Of the command that is being answered, for the event.
+    std::string refused_rcpt_;
+    bool refusal_logged_ = false;
     unsigned state_ = fresh;
     bool counted_ = false; // authd counts this connection
     bool closing_ = false;
