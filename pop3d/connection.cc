@@ -1,0 +1,32 @@
+#include "common/ipc/messages/authd.h"
+#include "common/sys/log.h"
+#include "pop3d/service.h"
+
+namespace tambo::pop3d {
+
+Connection::Connection(Service& s, UniqueFd socket, const net::SocketAddress& from, Door through)
+    : service(s), io(s.nursery, std::move(socket), s.pace.silence_ms), peer(from), door(through),
+      sid(Id{s.random.u64(), s.random.u64()}.text()), started_ms_(Loop::monotonic_ms()) {
+    service.connections.insert(this);
+    log::Event("pop3.connected")
+        .sid(sid)
+        .with("ip", peer.ip())
+        .with("port", peer.port())
+        .with("door", door == Door::pop3s ? "pop3s" : "pop3");
+}
+
+Connection::~Connection() {
+    service.connections.erase(this);
+    if (counted) service.authd.send(ipc::ConnectionClosed{ipc::Service::pop3, peer.ip()});
+    log::Event("pop3.closed")
+        .sid(sid)
+        .with("ip", peer.ip())
+        .with("why", ended_why)
+        .with("login", login)
+        .with("in", static_cast<int64_t>(bytes_in))
+        .with("out", static_cast<int64_t>(bytes_out))
+        .with("ms", Loop::monotonic_ms() - started_ms_);
+    if (service.on_connection_ended) service.on_connection_ended();
+}
+
+} // namespace tambo::pop3d

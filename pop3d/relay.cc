@@ -1,0 +1,126 @@
+// See relay.h. Both directions share the Relay, so that whichever ends last takes the streams down
+// with it: a cancelled process ends them in any order.
+#include "pop3d/relay.h"
+
+#include <sys/socket.h>
+
+namespace tambo::pop3d {
+
+namespace {
+constexpr size_t kPiece = 16 * 1024;
+constexpr size_t kPauseBytes = 512 * 1024; // then others have their turn
+} // namespace
+
+Relay::Relay(std::unique_ptr<Connection> connection, UniqueFd session)
+    : connection_(std::move(connection)),
+      session_(connection_->service.nursery, std::move(session), 0),
+      up_ended_(connection_->service.nursery) {
+    connection_->session_fd = session_.fd();
+    connection_->io.set_timeout(connection_->service.pace.stalled_ms);
+}
+
+Relay::~Relay() {
+    connection_->session_fd = -1;
+}
+
+void Relay::start(std::unique_ptr<Connection> connection, UniqueFd session) {
+    Nursery& nursery = connection->service.nursery;
+    auto relay = std::make_shared<Relay>(std::move(connection), std::move(session));
+    nursery.spawn(up(relay));
+    nursery.spawn(down(std::move(relay)));
+}
+
+task<> Relay::breathe(size_t bytes, size_t& since_pause) {
+    since_pause += bytes;
+    if (since_pause < kPauseBytes) co_return;
+    since_pause = 0;
+    co_await sleep_ms(connection_->service.nursery, 0);
+}
+
+// ---- from the client
+
+task<> Relay::up(std::shared_ptr<Relay> self) {
+    try {
+        co_await self->pump_up();
+    } catch (const Closed&) {
+    } catch (const TimedOut&) {
+        self->connection_->ended_why = "timeout";
+    } catch (const net::TlsError&) {
+        self->connection_->ended_why = "tls";
+    }
+    // The session sees the end of its input and closes; what it still has to say is carried.
+    ::shutdown(self->session_.fd(), SHUT_WR);
+    self->is_up_ = false;
+    self->up_ended_.open();
+}
+
+// A client that is silent because it still takes a large message is not stalled.
+task<> Relay::pump_up() {
+    size_t since_pause = 0;
+    for (;;) {
+        const uint64_t carried = connection_->bytes_out;
+        const int64_t patience_ms = connection_->service.pace.stalled_ms;
+        const net::Wait wait = co_await connection_->io.wait_input(patience_ms);
+        if (wait == net::Wait::timed_out) {
+            if (connection_->bytes_out == carried) throw TimedOut{};
+            continue;
+        }
+        const auto piece = co_await connection_->io.read_some(kPiece);
+        const size_t size = piece.size();
+        connection_->bytes_in += size;
+        session_.put(piece);
+        co_await session_.flush();
+        co_await breathe(size, since_pause);
+    }
+}
+
+// ---- to the client
+
+task<> Relay::down(std::shared_ptr<Relay> self) {
+    try {
+        co_await self->pump_down();
+    } catch (const Closed&) {
+    } catch (const TimedOut&) {
+        self->connection_->ended_why = "stalled";
+    } catch (const net::TlsError&) {
+        self->connection_->ended_why = "tls";
+    }
+    try {
+        if (self->session_ended_) co_await self->take_leave();
+    } catch (const Closed&) {
+    } catch (const TimedOut&) {
+    } catch (const net::TlsError&) {
+    }
+    // Ends the other direction, wherever it waits.
+    ::shutdown(self->connection_->io.fd(), SHUT_RDWR);
+    ::shutdown(self->session_.fd(), SHUT_RDWR);
+}
+
+task<> Relay::pump_down() {
+    size_t since_pause = 0;
+    for (;;) {
+        session_ended_ = true; // if the read throws
+        const auto piece = co_await session_.read_some(kPiece);
+        session_ended_ = false;
+        const size_t size = piece.size();
+        connection_->bytes_out += size;
+        connection_->io.put(piece);
+        co_await connection_->io.flush();
+        co_await breathe(size, since_pause);
+    }
+}
+
+// The session is over. POP3 has no word for that but its reply to QUIT; a login that nobody
+// answered is answered here. The client may close first, so that nothing of the last words is lost.
+task<> Relay::take_leave() {
+    if (is_up_) connection_->ended_why = "end";
+    if (connection_->bytes_out == 0) {
+        connection_->ended_why = "no_session";
+        connection_->io.put("-ERR [SYS/TEMP] try again later\r\n");
+        co_await connection_->io.flush();
+    }
+    connection_->io.finish();
+    if (is_up_) co_await up_ended_.wait(connection_->service.pace.linger_ms);
+}
+
+} // namespace tambo::pop3d

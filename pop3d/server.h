@@ -1,0 +1,51 @@
+// The listeners of one pop3d process, and its generation: it accepts for a bounded time or number
+// of connections, then closes its listeners for good and serves what it has, while master starts
+// the next. So a stranger never reaches a process that holds older sessions.
+#pragma once
+
+#include "common/event/loop.h"
+#include "common/net/listener.h"
+#include "pop3d/service.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tambo::pop3d {
+
+class Server {
+  public:
+    // service outlives the server.
+    explicit Server(Service& service);
+    Server(const Server&) = delete;
+
+    // name: as master gives it, "pop3" or "pop3s". false for any other: nothing is opened.
+    bool listen(const std::string& name, UniqueFd socket);
+    // Starts to serve, or tells the client that there are too many.
+    void accept(UniqueFd socket, const net::SocketAddress& peer, Door door);
+    // No new connections; calls on_finished when the last has ended, at the latest a moment after
+    // grace_ms (what still runs then is cut off).
+    void drain(int64_t grace_ms);
+    bool accepting() const { return accepting_; }
+
+    // The listeners are closed for good; so many connections are left. Not called by drain().
+    std::function<void(uint32_t connections)> on_retired;
+    // Retired or drained, and no connection is left.
+    std::function<void()> on_finished;
+
+  private:
+    static task<> serve(std::unique_ptr<Connection> connection);
+    void retire();
+    void close_listeners();
+    void connection_ended();
+    task<> cut_off(int64_t grace_ms);
+
+    Service& service_;
+    std::vector<std::unique_ptr<net::Listener>> listeners_;
+    Timer generation_;
+    int64_t accepted_ = 0;
+    bool accepting_ = true;
+};
+
+} // namespace tambo::pop3d

@@ -1,0 +1,70 @@
+// What all connections of one pop3d process share, and one of them. The process holds no mail, no
+// key and no password: it speaks TLS and the few commands before the login, then it carries bytes.
+#pragma once
+
+#include "common/base/limits.h"
+#include "common/conf/login_config.h"
+#include "common/crypto/tls.h"
+#include "common/event/nursery.h"
+#include "common/ipc/channel.h"
+#include "common/net/address.h"
+#include "common/net/stream.h"
+#include "common/sys/clock.h"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+
+namespace tambo::pop3d {
+
+class Connection;
+
+// The deadlines of a connection; tests shorten them.
+struct Pace {
+    int64_t silence_ms = limits::imap_prelogin_timeout_ms; // before login, for each wait
+    int64_t login_ms = 180'000;                            // from the first byte to the login
+    // While bytes are carried the session watches the client's silence; this is for a client that
+    // does not take what it asked for.
+    int64_t stalled_ms = limits::pop3_idle_timeout_ms + 60'000;
+    int64_t linger_ms = 2'000; // for the client to close first
+};
+
+struct Service {
+    Nursery& nursery;
+    ipc::Channel& authd;
+    Random& random;
+    conf::LoginConfig config;
+    std::optional<TlsContext> tls = {}; // absent: no TLS is announced, nobody can log in
+    Pace pace = {};
+    std::set<Connection*> connections = {};         // kept by Connection itself
+    std::function<void()> on_connection_ended = {}; // after it was taken out
+};
+
+enum class Door { pop3, pop3s };
+
+// One client, from its arrival to the end of its session. Shared by the coroutines that serve it.
+class Connection {
+  public:
+    Connection(Service& service, UniqueFd socket, const net::SocketAddress& peer, Door door);
+    // Says so to the log, and to authd if the connection was counted there.
+    ~Connection();
+    Connection(const Connection&) = delete;
+
+    Service& service;
+    net::Stream io;
+    const net::SocketAddress peer;
+    const Door door;
+    const std::string sid;
+    std::string login;                    // the account's address, once there is one
+    std::string ended_why = "gone";       // for the event
+    bool counted = false;                 // authd counts it
+    int session_fd = -1;                  // while bytes are carried; owned by the relay
+    uint64_t bytes_in = 0, bytes_out = 0; // while they are carried
+
+  private:
+    int64_t started_ms_;
+};
+
+} // namespace tambo::pop3d
