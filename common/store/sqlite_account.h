@@ -98,6 +98,7 @@ class SqliteAccount final : public Account {
     void keep_short();
 
     MailboxInfo describe(const Row& row) const;
+    void keep_warm(std::shared_ptr<LoadedMailbox> mailbox);
     // The row of a mailbox that can hold messages.
     Outcome<Row*> selectable(std::string_view name);
     std::optional<Refusal>
@@ -138,6 +139,7 @@ class SqliteAccount final : public Account {
     std::optional<Refusal> failure_;
     bool closed_ = false;
     bool maildrop_locked_ = false;
+    std::vector<std::shared_ptr<LoadedMailbox>> kept_; // last selected, so that they are warm
     std::unordered_map<uint32_t, uint32_t> pins_;
 };
 

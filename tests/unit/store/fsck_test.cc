@@ -259,6 +259,7 @@ TEST_CASE("a malformed blob is damage, found and replaced") {
         f.index().fold(static_cast<LoadedMailbox&>(*inbox));
     }
     f.index().db().run("UPDATE block SET data=substr(data, 2)");
+    f.open();
     CHECK(f.account->select("INBOX").error() == Refusal::corrupt);
     CHECK(f.account->failure() == Refusal::corrupt);
     CHECK(f.account->read_only());
