@@ -24,6 +24,7 @@ constexpr uint32_t kSeenBatch = 16;        // marked as seen before their texts 
 constexpr size_t kArenaBytes = 256 * 1024; // facts of a batch, then a smaller batch must do
 
 constexpr std::string_view kNoEnvelope = "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)";
+constexpr std::string_view kNoBody = "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0)";
 constexpr std::string_view kNoStructure =
     "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL)";
 
@@ -261,7 +262,7 @@ void Fetch::put_facts(std::string& out,
         const mime::MessageView view(text->bytes);
         cat_to(out, cat("BODY ", mime::body_text(view, structure_of(*text))));
     } else {
-        cat_to(out, cat("BODY ", kNoStructure));
+        cat_to(out, cat("BODY ", kNoBody));
     }
 }
 

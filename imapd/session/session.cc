@@ -39,6 +39,15 @@ Session::Session(Nursery& nursery,
       io_(nursery, nonblocking(std::move(client)), settings_.silence_ms),
       started_ms_(Loop::monotonic_ms()), breath_ms_(started_ms_) {}
 
+Session::~Session() {
+    log::Event("imap.session_ended")
+        .sid(settings_.sid)
+        .with("login", settings_.address)
+        .with("why", ended_why_)
+        .with("commands", static_cast<int64_t>(commands_))
+        .with("ms", Loop::monotonic_ms() - started_ms_);
+}
+
 // ---- the loop
 
 task<> Session::run() {
@@ -52,7 +61,6 @@ task<> Session::run() {
     }
     co_await io_.flush();
     io_.finish();
-    note_end("end");
 }
 
 // The answer to the login that authd accepted: the first thing that a session says.
@@ -87,8 +95,8 @@ task<Session::Event> Session::next_event() {
 
 task<> Session::autologout() {
     say_bye("autologout");
+    ended_why_ = "timeout";
     co_await io_.flush();
-    note_end("timeout");
     throw Closed{};
 }
 
@@ -180,6 +188,7 @@ task<std::string> Session::execute() {
 void Session::say_bye(std::string_view text) {
     untagged(cat("BYE ", text));
     done_ = true;
+    ended_why_ = "bye";
 }
 
 // ---- for commands
@@ -331,15 +340,6 @@ const std::string& existing_name(const MailboxName& name, bool target) {
 const std::string& new_name(const MailboxName& name) {
     if (!name.valid) throw refused(store::Refusal::cannot);
     return name.utf8;
-}
-
-void Session::note_end(std::string_view why) {
-    log::Event("imap.session_ended")
-        .sid(settings_.sid)
-        .with("login", settings_.address)
-        .with("why", why)
-        .with("commands", static_cast<int64_t>(commands_))
-        .with("ms", Loop::monotonic_ms() - started_ms_);
 }
 
 } // namespace tambo::imap

@@ -22,6 +22,8 @@ class Session {
     using Event = CommandReader::Event;
 
     Session(Nursery& nursery, UniqueFd client, store::Account& account, SessionSettings settings);
+    // Says in the log why the session ended.
+    ~Session();
     Session(const Session&) = delete;
 
     task<> run();
@@ -33,7 +35,10 @@ class Session {
     const SessionSettings& settings() const { return settings_; }
     const std::string& tag() const { return tag_; }
     // Ends the session after the current command.
-    void end() { done_ = true; }
+    void end() {
+        done_ = true;
+        ended_why_ = "logout";
+    }
     // The same, with an untagged BYE.
     void say_bye(std::string_view text);
     // BYE to a client that was silent for too long (RFC 3501 5.4). Always throws Closed.
@@ -81,7 +86,6 @@ class Session {
     task<std::string> execute();
     void finish(std::string_view status, std::string_view code, std::string_view text);
     void greet();
-    void note_end(std::string_view why);
 
     Nursery& nursery_;
     SessionSettings settings_;
@@ -90,7 +94,8 @@ class Session {
     CommandReader reader_{kSessionLimits};
     std::unique_ptr<store::View> view_;
     std::string tag_;
-    std::string waiting_answer_; // to the command whose message is being skipped
+    std::string waiting_answer_;          // to the command whose message is being skipped
+    std::string_view ended_why_ = "gone"; // for the event
     bool may_expunge_ = true;
     bool done_ = false;
     int bad_commands_ = 0;
