@@ -113,10 +113,9 @@ class ScriptedSmtp {
 
     static task<> secure(net::Stream& stream, const Behaviour& behaviour, Visit& visit) {
         if (!behaviour.tls_garbage.empty()) {
+            static_cast<void>(co_await stream.read_some(1000)); // the visitor's hello
             stream.put(behaviour.tls_garbage);
             co_await stream.flush();
-            stream.finish();
-            static_cast<void>(co_await stream.read_some(1000));
             throw Closed{};
         }
         co_await stream.start_tls_server(*behaviour.tls);
