@@ -41,11 +41,16 @@ task<ServerReply> Connection::reply(std::string stage, int64_t timeout_ms) {
     stage_ = std::move(stage);
     set_deadline(timeout_ms);
     if (stream_.output_pending() > 0) co_await stream_.flush();
+    auto answer = co_await read_reply();
+    co_return answer;
+}
+
+task<ServerReply> Connection::read_reply() {
     ReplyParser parser;
     for (;;) {
         stream_.consume(parser.feed(stream_.buffered()));
         if (parser.state() != ReplyParser::State::wanting) break;
-        const auto what = co_await stream_.wait_input(timeout_ms);
+        const auto what = co_await stream_.wait_input(0);
         if (what == net::Wait::timed_out) throw TimedOut{};
     }
     if (parser.state() == ReplyParser::State::malformed) {

@@ -69,12 +69,17 @@ class Connection {
     // Sends what is queued and reads one whole reply within timeout_ms, however slowly it trickles.
     // An endless refusal counts as one and leaves the session unusable.
     task<smtp::ServerReply> reply(std::string stage, int64_t timeout_ms);
+    // The same without sending first: for the last words of a server that takes nothing more.
+    task<smtp::ServerReply> read_reply();
     // The next waits end within timeout_ms all together, and within timeouts().session_ms of the
     // opening.
     void set_deadline(int64_t timeout_ms);
     // False after an endless reply, a 421 (RFC 5321 3.8) or a failed content: only close it.
     bool usable() const { return usable_; }
     void give_up() { usable_ = false; }
+    // No transaction is open: another one may follow without RSET.
+    bool idle() const { return usable_ && idle_; }
+    void set_idle(bool idle) { idle_ = idle; }
 
     // "TLSv1.3", or "" without TLS.
     std::string tls_version() const { return stream_.tls_info().version; }
@@ -97,6 +102,7 @@ class Connection {
     std::string stage_;
     Verdict failure_;
     bool usable_ = true;
+    bool idle_ = false;
 };
 
 } // namespace tambo::relayd

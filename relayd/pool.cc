@@ -33,7 +33,7 @@ std::unique_ptr<Connection> Pool::take(const std::string& place) {
 void Pool::put(const std::string& place, std::unique_ptr<Connection> connection) {
     const bool old = connection->messages >= limits::relay_reuse_messages ||
                      Loop::monotonic_ms() - connection->opened_at_ms >= limits::relay_reuse_ms;
-    if (shut_ || old || !connection->usable() || waiting_.size() >= kIdleMax) {
+    if (shut_ || old || !connection->idle() || waiting_.size() >= kIdleMax) {
         close(std::move(connection));
         return;
     }

@@ -18,8 +18,8 @@ class Pool {
 
     // One that waits for `place`, or nullptr. It may turn out to be closed by now.
     std::unique_ptr<Connection> take(const std::string& place);
-    // Keeps it for limits::relay_idle_ms, or closes it: politely while it is usable(), without
-    // waiting for anybody.
+    // Keeps it for limits::relay_idle_ms if it is idle(), or closes it: politely while it is
+    // usable(), without making anybody wait.
     void put(const std::string& place, std::unique_ptr<Connection> connection);
     void close(std::unique_ptr<Connection> connection);
     // Those that wait are closed, and later ones at once.

@@ -23,6 +23,7 @@ task<> Transaction::run() {
         co_return;
     }
     choose_recipients();
+    connection_.set_idle(false);
     if (asked_.empty()) co_return;
     const auto data = co_await exchange_envelope();
     if (data.code == kStartInput) {
@@ -180,8 +181,8 @@ task<> Transaction::send_content() {
     }
     // It hung up in the middle; perhaps it said why.
     connection_.give_up();
-    const auto early = co_await connection_.reply("the message", kEarlyReplyMs);
-    connection_.give_up();
+    connection_.set_deadline(kEarlyReplyMs);
+    const auto early = co_await connection_.read_reply();
     if (early.positive() || early.code == kClosing) throw Closed{};
     settle(accepted_, Verdict::of(early));
 }
@@ -240,6 +241,7 @@ task<> Transaction::finish_content() {
                                             connection_.hop().text(), "; it may have arrived")));
         co_return;
     }
+    connection_.set_idle(true);
     if (!final_reply.positive()) {
         settle(accepted_, Verdict::of(final_reply));
         co_return;
