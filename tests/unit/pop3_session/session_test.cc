@@ -1,6 +1,10 @@
 #include "common/base/limits.h"
 #include "tests/unit/pop3_session/harness.h"
 
+#include <sys/resource.h>
+
+#include <csignal>
+
 using namespace tambo;
 using namespace tambo::pop3;
 
@@ -15,6 +19,25 @@ struct Maildrop : SessionFixture {
         second = append("INBOX", kTwo);
     }
     uint32_t first = 0, second = 0;
+};
+
+// As long as it lives no file of this process can grow: every write to the index fails.
+class FullDisk {
+  public:
+    FullDisk() : old_handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+        ::getrlimit(RLIMIT_FSIZE, &old_);
+        const rlimit none{0, old_.rlim_max};
+        ::setrlimit(RLIMIT_FSIZE, &none);
+    }
+    ~FullDisk() {
+        ::setrlimit(RLIMIT_FSIZE, &old_);
+        std::signal(SIGXFSZ, old_handler_);
+    }
+    FullDisk(const FullDisk&) = delete;
+
+  private:
+    rlimit old_{};
+    void (*old_handler_)(int);
 };
 
 } // namespace
@@ -206,4 +229,19 @@ TEST_CASE_METHOD(Maildrop, "a message whose body is lost") {
     auto client = log_in();
     CHECK(client->ask("RETR 1\r\n").starts_with("-ERR [SYS/PERM] "));
     CHECK(client->ask("STAT\r\n").starts_with("+OK 2 "));
+}
+
+TEST_CASE_METHOD(Maildrop, "no +OK to a QUIT whose removal failed") {
+    auto client = log_in();
+    CHECK(client->ask("DELE 1\r\n") == "+OK deleted at QUIT\r\n");
+    std::string answer;
+    {
+        const FullDisk full;
+        answer = client->ask("QUIT\r\n");
+    }
+    CHECK(answer == "-ERR [SYS/TEMP] deleted messages not removed\r\n");
+    CHECK(client->closed);
+    wait_for_end();
+    crash();
+    CHECK(status().messages == 2);
 }
