@@ -93,26 +93,17 @@ task<Prelogin::Event> Prelogin::next_event() {
     }
 }
 
+// Messages do not come before login: the reader's limits say so.
 task<> Prelogin::on_event(Event event) {
-    switch (event) {
-    case Event::more:
-    case Event::message: // not before login: the reader's limits say so
-    case Event::data:
-        break;
-    case Event::go_ahead:
+    if (event == Event::command) co_await command();
+    if (event == Event::refused) co_await refuse();
+    if (event == Event::go_ahead) {
         io_.put("+ OK\r\n");
         co_await io_.flush();
-        break;
-    case Event::command:
-        co_await command();
-        break;
-    case Event::refused:
-        co_await refuse();
-        break;
-    case Event::hopeless:
+    }
+    if (event == Event::hopeless) {
         if (*reader_.reason() != '\0') co_await refuse();
         if (!over_) co_await end("hopeless", "too much to be skipped");
-        break;
     }
 }
 

@@ -101,34 +101,25 @@ task<> Session::autologout() {
 }
 
 task<> Session::on_event(Event event) {
-    switch (event) {
-    case Event::more:
-    case Event::data:
-        break;
-    case Event::go_ahead:
+    if (event == Event::command || event == Event::message) co_await command();
+    if (event == Event::refused) on_refused();
+    if (event == Event::go_ahead) {
         io_.put("+ OK\r\n");
         co_await io_.flush();
-        break;
-    case Event::command:
-    case Event::message:
-        co_await command();
-        break;
-    case Event::refused:
-        tag_ = reader_.tag();
-        if (waiting_answer_.empty()) {
-            finish("BAD", reader_.code(), reader_.reason());
-        } else {
-            io_.put(waiting_answer_);
-            waiting_answer_.clear();
-        }
-        reader_.reset();
-        break;
-    case Event::hopeless:
-        tag_ = reader_.tag();
-        if (*reader_.reason() != '\0') finish("BAD", reader_.code(), reader_.reason());
-        if (!done_) say_bye("too much to be skipped");
-        break;
     }
+    if (event == Event::hopeless) {
+        if (*reader_.reason() != '\0') on_refused();
+        if (!done_) say_bye("too much to be skipped");
+    }
+}
+
+// The reader refused a command, or has skipped what one of ours refused.
+void Session::on_refused() {
+    tag_ = reader_.tag();
+    if (waiting_answer_.empty()) return finish("BAD", reader_.code(), reader_.reason());
+    io_.put(waiting_answer_);
+    waiting_answer_.clear();
+    reader_.reset();
 }
 
 // ---- dispatch

@@ -82,6 +82,7 @@ class Session {
 
   private:
     task<> on_event(Event event);
+    void on_refused();
     task<> command();
     task<std::string> execute();
     void finish(std::string_view status, std::string_view code, std::string_view text);
