@@ -55,7 +55,7 @@ void put(const std::string& path, std::string_view text) {
 
 // A spool with one message, and a mail directory, perhaps on another filesystem.
 struct Place {
-    Scratch scratch;
+    Scratch scratch{"/tmp"};
     std::string spool, mail;
     std::unique_ptr<spool::Directory> directory;
 
@@ -76,11 +76,10 @@ struct Place {
     std::string spool_file() const { return spool + "/" + spool::body_path(kQid); }
 };
 
-// A directory on tmpfs: another filesystem than the scratch directory's.
+// A directory on tmpfs: another filesystem than /tmp.
 struct Elsewhere {
-    std::string path = "/dev/shm/tambo-test.XXXXXX";
-    Elsewhere() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
-    ~Elsewhere() { std::filesystem::remove_all(path); }
+    Scratch scratch{"/dev/shm"};
+    std::string path = scratch.path;
 };
 
 } // namespace
