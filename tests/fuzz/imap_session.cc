@@ -44,8 +44,9 @@ struct Store {
               "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n"
               "--b\r\nContent-Type: message/rfc822\r\n\r\nA: b\r\n\r\ny\r\n--b--"}) {
             std::vector<store::NewMessage> messages;
-            messages.push_back({std::move(*account->new_body()), "", 0, {}, std::nullopt});
-            if (!messages[0].body.write(text).ok()) std::abort();
+            auto body = account->new_body();
+            if (!body.ok() || !body->write(text).ok()) std::abort();
+            messages.push_back({std::move(*body), "", 0, {}, std::nullopt});
             if (!account->append("INBOX", std::move(messages), nullptr).ok()) std::abort();
         }
     }
