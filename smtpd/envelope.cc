@@ -58,7 +58,7 @@ Authors find_authors(const mime::HeaderScanner& header, std::string_view default
     const mime::Author author = mime::check_author({&value, 1});
     using enum mime::Author::Verdict;
     const bool nameable = author.verdict == ok || author.verdict == several ||
-                          (author.verdict == malformed && !default_domain.empty());
+                          (author.verdict == incomplete && !default_domain.empty());
     if (!nameable || author.mailboxes.empty()) return authors;
     std::string domain_key;
     for (const mime::Address& mailbox : author.mailboxes) {

@@ -324,13 +324,13 @@ AddressList parse_addresses(std::string_view raw, size_t max) {
 
 Author check_author(std::span<const std::string_view> values) {
     Author author;
-    bool groups = false, clear = true;
+    bool groups = false, clear = true, complete = true;
     for (const auto value : values) {
         auto list = parse_addresses(value);
         clear = clear && list.well_formed && !list.truncated;
         for (Address& address : list.items) {
             if (address.kind == Address::Kind::mailbox) {
-                clear = clear && !address.local.empty() && !address.domain.empty();
+                complete = complete && !address.local.empty() && !address.domain.empty();
                 author.mailboxes.push_back(std::move(address));
             } else {
                 groups = true;
@@ -346,6 +346,8 @@ Author check_author(std::span<const std::string_view> values) {
         author.verdict = group;
     } else if (author.mailboxes.empty()) {
         author.verdict = missing;
+    } else if (!complete) {
+        author.verdict = incomplete;
     } else {
         author.verdict = author.mailboxes.size() > 1 ? several : ok;
     }

@@ -41,12 +41,13 @@ AddressList parse_addresses(std::string_view raw, size_t max = limits::mime_addr
 // Who wrote the message, according to the From fields of its header.
 struct Author {
     enum class Verdict : uint8_t {
-        ok,       // one field, one mailbox with local part and domain
-        missing,  // no field, or nothing in it
-        repeated, // more than one From field
-        several,  // more than one mailbox in it (legal with Sender; refused by policy)
-        group,    // group syntax (RFC 6854)
-        malformed // anything that two readers may understand differently
+        ok,         // one field, one mailbox with local part and domain
+        missing,    // no field, or nothing in it
+        repeated,   // more than one From field
+        several,    // more than one mailbox in it (legal with Sender; refused by policy)
+        group,      // group syntax (RFC 6854)
+        incomplete, // a mailbox without local part or domain ("root"), otherwise clear
+        malformed   // anything that two readers may understand differently
     };
 
     Verdict verdict = Verdict::missing;

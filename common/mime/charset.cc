@@ -201,6 +201,10 @@ void CharsetDecoder::feed_utf8(std::string_view bytes, std::string& out) {
             pending_.clear();
         }
     }
+    if (is_ascii(bytes)) {
+        out.append(bytes);
+        return;
+    }
     while (!bytes.empty()) {
         size_t good = 0;
         while (good < bytes.size()) {

@@ -3,6 +3,7 @@
 
 #include "common/base/base64.h"
 #include "common/base/text.h"
+#include "common/mime/lexer.h"
 
 #include <array>
 
@@ -43,9 +44,18 @@ constexpr auto kBase64Values = make_base64_values();
 void QuotedPrintableDecoder::feed(std::string_view in, std::string& out) {
     while (!in.empty()) {
         if (at_ == At::text) {
-            const auto plain = in.substr(0, in.find_first_of("= \t"));
-            out.append(plain);
-            in.remove_prefix(plain.size());
+            // A run of plain bytes and line ends; the blanks at its end may be dropped.
+            size_t end = 0;
+            for (char last = '\0'; end < in.size() && in[end] != '='; last = in[end++]) {
+                if (is_line_end(in[end]) && is_wsp(last)) break;
+            }
+            size_t text = end;
+            while (text > 0 && is_wsp(in[text - 1]) && end - text < kBlanksHeld)
+                --text;
+            out.append(in.substr(0, text));
+            held_.append(in.substr(text, end - text));
+            if (!held_.empty()) at_ = At::blank;
+            in.remove_prefix(end);
             if (in.empty()) return;
         }
         byte(in.front(), out);
@@ -69,7 +79,7 @@ void QuotedPrintableDecoder::byte(char c, std::string& out) {
 
 // true: c was taken as the continuation of what is held. false: it is none, held_ is text.
 bool QuotedPrintableDecoder::continues(char c, std::string& out) {
-    const bool line_end = c == '\r' || c == '\n';
+    const bool line_end = is_line_end(c);
     switch (at_) {
     case At::text:
         return false;
@@ -115,8 +125,23 @@ void QuotedPrintableDecoder::finish(std::string& out) {
 }
 
 void Base64Decoder::feed(std::string_view in, std::string& out) {
-    for (const char c : in) {
-        const int value = kBase64Values[static_cast<unsigned char>(c)];
+    const auto value_at = [&](size_t i) -> int {
+        return kBase64Values[static_cast<unsigned char>(in[i])];
+    };
+    for (size_t at = 0; at < in.size(); ++at) {
+        // Whole groups at once, as long as nothing else comes.
+        for (; count_ == 0 && in.size() - at >= 4; at += 4) {
+            const int a = value_at(at), b = value_at(at + 1), c = value_at(at + 2),
+                      d = value_at(at + 3);
+            if ((a | b | c | d) < 0) break;
+            const char group[] = {static_cast<char>(a << 2 | b >> 4),
+                                  static_cast<char>((b & 15) << 4 | c >> 2),
+                                  static_cast<char>((c & 3) << 6 | d)};
+            out.append(group, sizeof group);
+        }
+        if (at == in.size()) return;
+        const char c = in[at];
+        const int value = value_at(at);
         if (value >= 0) {
             bits_ = bits_ << 6 | static_cast<uint32_t>(value);
             if (++count_ < 4) continue;

@@ -5,10 +5,6 @@ namespace tambo::mime {
 
 namespace {
 
-constexpr bool is_line_end(char c) {
-    return c == '\r' || c == '\n';
-}
-
 // in stands behind a backslash. An escaped line end (RFC 5322 4.1 obs-qp) is none in the text.
 void take_escaped(Cursor& in, std::string& text) {
     const char c = in.take();

@@ -10,8 +10,11 @@
 
 namespace tambo::mime {
 
+constexpr bool is_line_end(char c) {
+    return c == '\r' || c == '\n';
+}
 constexpr bool is_fws(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    return is_wsp(c) || is_line_end(c);
 }
 
 // RFC 5322 3.2.3 specials.

@@ -78,10 +78,12 @@ bool send_body(const MessageView& message,
 
 void append_folded(std::string& out, std::string_view utf8) {
     while (!utf8.empty()) {
-        size_t plain = 0;
-        while (plain < utf8.size() && !is_8bit(utf8[plain]))
-            out.push_back(lower(utf8[plain++]));
-        utf8.remove_prefix(plain);
+        const auto* end = std::find_if(utf8.begin(), utf8.end(), is_8bit);
+        const auto plain = utf8.substr(0, static_cast<size_t>(end - utf8.begin()));
+        const auto at = static_cast<std::ptrdiff_t>(out.size());
+        out.append(plain);
+        std::transform(out.begin() + at, out.end(), out.begin() + at, lower);
+        utf8.remove_prefix(plain.size());
         if (utf8.empty()) return;
         const size_t length = utf8_sequence(utf8);
         if (length == 0) {

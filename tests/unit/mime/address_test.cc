@@ -146,7 +146,9 @@ TEST_CASE("who is the author") {
     CHECK(check_author(std::vector<std::string_view>{"<@bank:b@evil>"}).mailboxes[0].domain ==
           "evil");
     CHECK(verdict({"a..b@docomo.example"}) == ok);
-    CHECK(verdict({"root"}) == malformed);
+    CHECK(verdict({"root"}) == incomplete);
+    CHECK(verdict({"a@b, root"}) == incomplete);
+    CHECK(verdict({"root <a@b"}) == malformed);
     CHECK(check_author(std::vector<std::string_view>{"a@b, c@d"}).mailboxes.size() == 2);
 }
 
