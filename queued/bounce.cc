@@ -4,6 +4,8 @@
 #include "common/base/text.h"
 #include "common/smtp/xtext.h"
 
+#include <algorithm>
+
 namespace tambo::queued {
 
 namespace {
@@ -11,9 +13,11 @@ namespace {
 using spool::Recipient;
 using spool::Report;
 
-// The other side often repeats the address it was given; the sender shall see his own.
+// One line for people. The other side often repeats the address it was given; the sender shall see
+// his own.
 std::string without_target(const Recipient& recipient) {
     std::string text = recipient.status.text;
+    std::replace_if(text.begin(), text.end(), is_ctl, ' ');
     const std::string& target = recipient.address;
     if (target.empty() || iequals(target, recipient.original)) return text;
     size_t from = 0;

@@ -11,7 +11,8 @@ namespace tambo::queued {
 
 namespace {
 
-constexpr size_t kLoadAtOnce = 500; // then others get their turn
+constexpr size_t kLoadAtOnce = 500;      // then others get their turn
+constexpr size_t kStatusBytesMax = 2000; // of what is kept of an answer
 constexpr size_t kRoomToLoad = Schedule::kWindow / 8;
 constexpr int64_t kLookMs = 60'000; // at the latest
 constexpr int64_t kClockSetBackMs = 5000;
@@ -19,7 +20,8 @@ constexpr int64_t kDeliverTimeoutMs = 300'000;
 constexpr int64_t kRelayTimeoutMs = 4 * 3'600'000; // relayd has its own deadlines
 
 spool::Status status_of(const ipc::ReplyText& reply, const std::string& host, bool from_peer) {
-    return spool::Status{reply.code, reply.enhanced, reply.text, host, from_peer};
+    return spool::Status{reply.code, reply.enhanced.substr(0, 16),
+                         reply.text.substr(0, kStatusBytesMax), host.substr(0, 255), from_peer};
 }
 
 bool is_throttle(const ipc::RelayResult& result) {

@@ -11,6 +11,7 @@ namespace tambo::queued {
 namespace {
 
 constexpr int64_t kSweepPauseMs = 5;
+constexpr unsigned kSweepBuckets = 8; // at a time
 
 void check_database(spool::QueueDb& db) {
     if (db.number("clean") == 1) return;
@@ -91,6 +92,7 @@ task<> sweep(Nursery& nursery, spool::Directory& spool, spool::QueueDb& db, uint
                 ++removed;
             }
         }
+        if (bucket % kSweepBuckets != 0) continue;
         co_await sleep_ms(nursery, kSweepPauseMs);
     }
     if (removed + kept == 0) co_return;

@@ -135,7 +135,8 @@ task<> Reports::failure(EnvelopePtr envelope, std::vector<Job> jobs) {
         }
     }
     Change change = outcomes_->finish(envelope->qid, std::move(keys));
-    if (!draft.about.empty()) {
+    const bool dropped = !queue_.db.holds(envelope->qid); // by the administrator, meanwhile
+    if (!draft.about.empty() && !dropped) {
         const auto report = write(*envelope, std::move(draft));
         if (!report) {
             outcomes_->postpone(std::move(jobs));

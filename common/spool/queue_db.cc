@@ -165,7 +165,8 @@ void QueueDb::set_notified(int64_t seq) {
 }
 
 void QueueDb::set_lost(int64_t seq) {
-    database_.run("UPDATE entry SET lost=1 WHERE seq=?", seq);
+    database_.run("UPDATE entry SET lost=1 WHERE seq=? AND NOT lost", seq);
+    if (database_.changes() == 0) return; // known: not all its rows again for each of them
     database_.run("UPDATE recipient SET next_attempt=NULL WHERE seq=?", seq);
 }
 

@@ -45,10 +45,15 @@ inline ipc::Target remote_target(const std::string& address) {
 struct FakeAuthd {
     std::vector<ipc::Resolve> asked;
     ipc::ReplyText refuse_all;
+    Nursery* nursery = nullptr;
+    std::string silent_for; // no answer to questions about this address
     std::map<std::string, ipc::ResolvedRecipient> special;
 
     task<ipc::Resolution> resolve(ipc::Resolve question) {
         asked.push_back(question);
+        while (!silent_for.empty() && question.recipients[0] == silent_for) {
+            co_await sleep_ms(*nursery, 1);
+        }
         ipc::Resolution answer;
         answer.refusal = refuse_all;
         if (question.service == ipc::Service::submission) answer.login = "alice@home.test";
@@ -177,7 +182,7 @@ struct Life {
                                                   &disk) {
         authd_side.on<ipc::Resolve>(authd, &FakeAuthd::resolve);
         deliverd.spool = spool;
-        deliverd.nursery = relayd.nursery = &running.nursery;
+        authd.nursery = deliverd.nursery = relayd.nursery = &running.nursery;
         deliverd_side.on<ipc::Deliver>(deliverd, &FakeDeliverd::deliver);
         relayd_side.on<ipc::Relay>(relayd, &FakeRelayd::relay);
         server.on_fault = [this](const std::string& why) { fault = why; };
@@ -308,6 +313,7 @@ struct Life {
     }
     bool empty() { return db().count(UtcTime{0}).messages == 0 && bodies() == 0; }
     void until_empty() {
+        server.queue().committer.hurry(); // what is lazy need not be waited for
         running.until([&] { return empty(); });
     }
 
