@@ -84,7 +84,7 @@ Name PacketReader::name() {
         if (first == 0) {
             if (behind == 0) behind = at + 1;
             at_ = behind;
-            if (read.text.empty()) read.text = ".";
+            if (read.text.empty()) read.text.push_back('.');
             return read;
         }
         if (first < 0x40) {

@@ -110,14 +110,14 @@ task<bool> Connection::hello(const std::string& hostname) {
     offer_ = {};
     put(cat("EHLO ", hostname));
     auto answer = co_await reply("the reply to EHLO", timeouts_.command_ms);
-    if (answer.positive()) {
+    if (accepts(answer)) {
         offer_ = smtp::parse_offer(answer);
         co_return true;
     }
     if (!answer.permanent() || !usable_) co_return fail(Verdict::of(answer));
     put(cat("HELO ", hostname));
     answer = co_await reply("the reply to HELO", timeouts_.command_ms);
-    if (answer.positive()) co_return true;
+    if (accepts(answer)) co_return true;
     co_return fail(Verdict::of(answer));
 }
 

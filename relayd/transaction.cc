@@ -37,8 +37,8 @@ task<> Transaction::run() {
         co_await send_content();
         co_return;
     }
+    if (data.code != 0 && data.positive()) connection_.give_up(); // whatever it thinks comes now
     if (accepted_.empty() || data.code == kClosing) co_return;
-    if (data.positive()) throw ProtocolError("DATA was not answered with 354");
     settle(accepted_, Verdict::of(data));
 }
 
@@ -135,9 +135,9 @@ task<ServerReply> Transaction::exchange_envelope() {
     }
     const auto mail =
         co_await connection_.reply("the reply to MAIL", connection_.timeouts().command_ms);
-    if (!mail.positive() && mail.code != kClosing) settle(asked_, Verdict::of(mail));
+    if (!accepts(mail) && mail.code != kClosing) settle(asked_, Verdict::of(mail));
     if (!connection_.usable()) co_return ServerReply();
-    co_await ask_recipients(pipelined, mail.positive());
+    co_await ask_recipients(pipelined, accepts(mail));
     if (!connection_.usable() || (!pipelined && accepted_.empty())) co_return ServerReply();
     if (!pipelined) connection_.put("DATA");
     auto data = co_await connection_.reply("the reply to DATA", connection_.timeouts().data_ms);
@@ -156,7 +156,7 @@ task<> Transaction::ask_recipients(bool pipelined, bool sender_accepted) {
 }
 
 void Transaction::take_recipient(size_t index, const ServerReply& reply) {
-    if (reply.positive()) {
+    if (accepts(reply)) {
         accepted_.push_back(index);
         return;
     }
@@ -241,8 +241,8 @@ task<> Transaction::finish_content() {
                                             connection_.hop().text(), "; it may have arrived")));
         co_return;
     }
-    connection_.set_idle(true);
-    if (!final_reply.positive()) {
+    connection_.set_idle(final_reply.code / 100 != 3);
+    if (!accepts(final_reply)) {
         settle(accepted_, Verdict::of(final_reply));
         co_return;
     }

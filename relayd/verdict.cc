@@ -2,6 +2,7 @@
 #include "relayd/verdict.h"
 
 #include "common/base/check.h"
+#include "common/base/text.h"
 
 #include <algorithm>
 
@@ -17,12 +18,13 @@ Verdict Verdict::ours(uint16_t code, std::string_view enhanced, std::string_view
 }
 
 Verdict Verdict::of(const smtp::ServerReply& reply) {
-    static constexpr std::string_view kUndefined[] = {"2.0.0", "2.0.0", "4.0.0", "5.0.0"};
-    const auto hundreds = static_cast<size_t>(std::clamp(reply.code / 100, 2, 5));
+    if (reply.positive()) {
+        return ours(451, "4.5.0", cat("unexpected reply ", reply.code, ": ", reply.text()));
+    }
     Verdict verdict;
     verdict.status.code = static_cast<uint16_t>(reply.code);
     verdict.status.enhanced = reply.enhanced;
-    if (reply.enhanced.empty()) verdict.status.enhanced = kUndefined[hundreds - 2];
+    if (reply.enhanced.empty()) verdict.status.enhanced = reply.permanent() ? "5.0.0" : "4.0.0";
     verdict.status.text = reply.text();
     verdict.permanent = reply.permanent();
     verdict.from_peer = true;
@@ -42,9 +44,14 @@ bool Results::all_settled() const {
 }
 
 void Results::settle_sent(size_t index, const smtp::ServerReply& reply) {
-    const auto verdict = Verdict::of(reply);
-    settle_failed(index, verdict);
-    results_[index].outcome = ipc::RelayOutcome::sent;
+    check(!settled_[index] && accepts(reply), "sent once, by a 2xx");
+    auto& result = results_[index];
+    result.outcome = ipc::RelayOutcome::sent;
+    result.status.code = static_cast<uint16_t>(reply.code);
+    result.status.enhanced = reply.enhanced.empty() ? "2.0.0" : reply.enhanced;
+    result.status.text = reply.text();
+    result.from_peer = true;
+    settled_[index] = true;
 }
 
 void Results::settle_failed(size_t index, const Verdict& verdict) {

@@ -10,6 +10,9 @@
 
 namespace tambo::relayd {
 
+// 2xx, RFC 5321 4.2.1.
+inline bool accepts(const smtp::ServerReply& reply) { return reply.code / 100 == 2; }
+
 struct Verdict {
     ipc::ReplyText status;
     bool permanent = false; // trying again is useless
@@ -17,7 +20,8 @@ struct Verdict {
 
     // Ours: permanent by its code. RFC 3463.
     static Verdict ours(uint16_t code, std::string_view enhanced, std::string_view text);
-    // The other server's. Without an enhanced code of its own it gets X.0.0.
+    // The other server's refusal. Without an enhanced code of its own it gets X.0.0. A positive
+    // reply where none fits becomes our own 451 4.5.0.
     static Verdict of(const smtp::ServerReply& reply);
 };
 
