@@ -300,8 +300,15 @@ struct World {
         there.attach(std::move(b));
     }
     // A client's end of a new connection, non-blocking. ip empty: the local socket.
-    UniqueFd connect(Door door, std::string_view ip = "127.0.0.1", uint32_t uid = 1000) {
+    UniqueFd connect(Door door,
+                     std::string_view ip = "127.0.0.1",
+                     uint32_t uid = 1000,
+                     int buffer_bytes = 0) {
         auto [ours, theirs] = socket_pair(SOCK_STREAM);
+        for (const auto* end : {&ours, &theirs}) {
+            if (buffer_bytes == 0) break;
+            ::setsockopt(end->get(), SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
+        }
         set_nonblocking(ours.get());
         set_nonblocking(theirs.get());
         Arrival arrival;
