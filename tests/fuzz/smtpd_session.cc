@@ -42,6 +42,7 @@ task<> talk(World& world, UniqueFd socket, std::string_view input, size_t step, 
 // RFC 5321 4.2: nothing but replies is ever said.
 void check_replies(std::string_view said) {
     while (!said.empty()) {
+        if (said[0] == '\x15') return; // a TLS alert behind STARTTLS
         const auto end = said.find("\r\n");
         check(end != std::string_view::npos && end >= 3 && end <= 510, "a line is a reply line");
         const auto line = said.substr(0, end);
