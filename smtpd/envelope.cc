@@ -14,9 +14,16 @@ namespace {
 
 constexpr size_t kFieldBytesMax = 512; // of what goes into events
 
+// In one line: queued takes no control characters.
 std::string first_value(const mime::HeaderScanner& header, Watched name) {
     const auto values = header.values(name);
-    return values.empty() ? std::string() : std::string(trim(values[0]).substr(0, kFieldBytesMax));
+    if (values.empty()) return {};
+    std::string out;
+    for (const char c : trim(values[0]).substr(0, kFieldBytesMax)) {
+        if (c == '\r' || c == '\n') continue;
+        out.push_back(is_ctl(c) ? ' ' : c);
+    }
+    return out;
 }
 
 ipc::BodyType body_type(const Transaction& mail, const Content& content) {

@@ -1,5 +1,5 @@
-// smtpd(8): SMTP intake, as mx or as submission. Holds no file, no key, no password; what it accepts
-// goes straight into descriptors that queued passes.
+// smtpd(8): SMTP intake, as mx or as submission. Holds no file, no key, no password; what it
+// accepts goes straight into descriptors that queued passes.
 #include "common/ipc/control.h"
 #include "common/smtp/domain.h"
 #include "common/sys/sandbox.h"
@@ -26,13 +26,21 @@ int main() {
     control.bind("authd", authd);
     control.bind("queued", queued);
     control.bind("dnsd", dnsd);
-    ServerTls tls("smtp", {});
+    ServerTls tls("smtp", {"smtp"});
     tls.attach(boot, control);
 
-    smtpd::Service service{nursery, authd, queued, &dnsd, clock, random,
-                           smtpd::role_of(boot.instance()), std::move(config), tls.context()};
+    smtpd::Service service{nursery,
+                           authd,
+                           queued,
+                           &dnsd,
+                           clock,
+                           random,
+                           smtpd::role_of(boot.instance()),
+                           std::move(config),
+                           tls.context()};
     smtpd::Server server(service);
-    for (const auto& name : boot.listener_names()) server.listen(name, boot.take_listener(name));
+    for (const auto& name : boot.listener_names())
+        server.listen(name, boot.take_listener(name));
     control.on_file = [&](const std::string& name, UniqueFd file) {
         if (tls.take_file(name, file) || !name.starts_with(smtpd::kDropPrefix)) return;
         nursery.spawn(smtpd::submit_drop(server, control, name, std::move(file)));

@@ -207,7 +207,7 @@ task<std::string_view> Session::next_line(size_t bytes_max) {
         }
         stream_.set_timeout(service_.is_stressed() ? service_.pace.stressed_command_ms
                                                    : service_.pace.command_ms);
-        if (stream_.buffered().empty()) {
+        if (stream_.buffered().empty() && !service_.draining) {
             const auto wait = co_await stream_.wait_input(0);
             if (wait == net::Wait::timed_out) throw TimedOut{};
         }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/base/bytes.h"
+#include "common/base/check.h"
 #include "common/base/text.h"
 #include "common/crypto/issue.h"
 #include "common/crypto/key_ring.h"
@@ -19,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -178,6 +180,13 @@ class FakeQueued {
         co_return answer;
     }
     void start(ipc::EnvelopeStart envelope) {
+        // What the real one insists on, or it closes the channel.
+        for (const auto* text : {&envelope.sid, &envelope.helo, &envelope.client_ip,
+                                 &envelope.client_name, &envelope.protocol, &envelope.message_id,
+                                 &envelope.header_from, &envelope.reverse_path}) {
+            check(std::none_of(text->begin(), text->end(), is_ctl), "a control character");
+        }
+        check(envelope.prefix.ends_with("\r\n") && envelope.prefix.size() < 24 * 1024, "prefix");
         entries_[envelope.qid].message.envelope = std::move(envelope);
     }
     void recipients(ipc::EnvelopeRecipients some) {
@@ -300,8 +309,15 @@ struct World {
         there.attach(std::move(b));
     }
     // A client's end of a new connection, non-blocking. ip empty: the local socket.
-    UniqueFd connect(Door door, std::string_view ip = "127.0.0.1", uint32_t uid = 1000) {
+    UniqueFd connect(Door door,
+                     std::string_view ip = "127.0.0.1",
+                     uint32_t uid = 1000,
+                     int buffer_bytes = 0) {
         auto [ours, theirs] = socket_pair(SOCK_STREAM);
+        for (const auto* end : {&ours, &theirs}) {
+            if (buffer_bytes == 0) break;
+            ::setsockopt(end->get(), SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
+        }
         set_nonblocking(ours.get());
         set_nonblocking(theirs.get());
         Arrival arrival;
