@@ -3,6 +3,7 @@
 #include "common/base/cursor.h"
 #include "common/base/text.h"
 
+#include <algorithm>
 #include <array>
 
 namespace tambo::logd {
@@ -27,6 +28,15 @@ bool is_word(char c) {
     return c != ' ' && c != '=' && c != '"';
 }
 
+// The client's address comes first and bare, before anything that a client can choose: what
+// fail2ban looks for (etc/fail2ban).
+constexpr std::string_view kAddress = "ip";
+
+bool is_address(std::string_view text) {
+    return !text.empty() && text.size() <= 45 &&
+           std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '.' || c == ':'; });
+}
+
 // key="value" or key=value
 bool take_field(Cursor& in, std::string& key, std::string& value) {
     key = in.take_while(is_word);
@@ -43,12 +53,16 @@ bool take_field(Cursor& in, std::string& key, std::string& value) {
 
 std::string format_line(const log::Record& r) {
     std::string line = cat(format_rfc3339(r.time), ' ', word(r.daemon), ' ', word(r.event));
+    for (const auto& [key, value] : r.fields) {
+        if (key == kAddress && is_address(value)) line += cat(" ip=", value);
+    }
     const auto level = static_cast<size_t>(r.level);
     if (level >= kWarning) line += cat(" level=", kLevels[level]);
     if (!r.sid.empty()) line += cat(" sid=", word(r.sid));
     if (!r.qid.empty()) line += cat(" qid=", word(r.qid));
     if (!r.rcpt.empty()) line += cat(" rcpt=\"", escape(r.rcpt, 1024), '"');
     for (const auto& [key, value] : r.fields) {
+        if (key == kAddress && is_address(value)) continue;
         line += cat(' ', word(key), "=\"", escape(value, 1024), '"');
     }
     return line;

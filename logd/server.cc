@@ -67,6 +67,12 @@ void Server::add_source(const std::string& instance, UniqueFd socket) {
     sources_[instance] = std::make_unique<Source>(*this, instance, std::move(socket));
 }
 
+void Server::forget(const std::string& instance) {
+    const auto found = sources_.find(instance);
+    // A new channel may have come under the name meanwhile.
+    if (found != sources_.end() && !found->second->watch.reading()) sources_.erase(found);
+}
+
 void Server::load_recent() {
     writer_.read_back(kReadBackBytes, [this](std::string_view line) {
         if (auto record = parse_line(line)) recent_.add(std::move(*record));
@@ -79,8 +85,9 @@ void Server::receive(Source& source) {
         const auto status =
             receive_datagram(source.socket.get(), limits::ipc_message_bytes, 0, datagram);
         if (status == ReceiveStatus::would_block) break;
-        if (status == ReceiveStatus::closed) {
+        if (status == ReceiveStatus::closed) { // the process and its successor are gone for good
             source.watch.disarm_read();
+            loop_.post([this, instance = source.instance] { forget(instance); });
             break;
         }
         auto record = log::decode(datagram.bytes);

@@ -28,6 +28,7 @@ class Server {
   private:
     struct Source;
     void receive(Source& source);
+    void forget(const std::string& instance);
     void accept(log::Record record);
     void flush_later();
     ipc::AdminAnswer trace(const ipc::AdminRequest& request) const;

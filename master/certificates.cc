@@ -11,7 +11,6 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
 #include <system_error>
 
 namespace tambo::master {
@@ -22,11 +21,6 @@ constexpr size_t kPemBytesMax = 1u << 20;
 constexpr int kDays = 3650; // nobody renews it; whoever minds has a real one
 constexpr const char* kCertificate = "self-signed.pem";
 constexpr const char* kKey = "self-signed.key";
-
-std::vector<Certificate> chain_of(const std::string& path) {
-    auto chain = parse_certificate_chain(read_file(path, kPemBytesMax));
-    return chain ? std::move(*chain) : std::vector<Certificate>();
-}
 
 bool is_usable(int keys, const std::string& hostname) {
     const UniqueFd certificate(::openat(keys, kCertificate, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -59,36 +53,14 @@ void make(int keys, const std::string& hostname, const Users& users, UtcTime now
 
 } // namespace
 
-std::optional<std::string> certificate_problem(std::string_view chain_pem,
-                                               std::string_view key_pem) {
-    const auto chain = parse_certificate_chain(chain_pem);
-    if (!chain) return chain.error();
-    const auto key = PrivateKey::parse_pem(key_pem);
-    if (!key) return key.error();
-    if (chain->empty()) return "it holds no certificate";
-    // At a moment when all of the chain had begun: the date is judged elsewhere.
-    const auto latest = std::ranges::max(*chain, {}, &Certificate::not_before);
-    const auto problems = chain_problems(*chain, &*key, latest.not_before);
-    std::string all;
-    for (const auto& problem : problems)
-        all += (all.empty() ? "" : "; ") + problem;
-    if (all.empty()) return std::nullopt;
-    return all;
-}
-
-std::vector<std::string> certificate_dates(const conf::Config& config, UtcTime now) {
+std::vector<std::string> certificate_warnings(const conf::Config& config, UtcTime now) {
     std::vector<std::string> sentences;
     for (const auto& path : config.tls.certificate) {
         try {
-            const auto chain = chain_of(path);
-            if (chain.empty()) continue;
-            const auto time = check_time(chain.front(), now);
-            if (time == CertificateTime::expired) {
-                sentences.push_back(
-                    cat(path, " has expired on ", format_rfc3339(chain.front().not_after)));
-            } else if (time == CertificateTime::not_yet) {
-                sentences.push_back(
-                    cat(path, " is valid only from ", format_rfc3339(chain.front().not_before)));
+            const auto chain = parse_certificate_chain(read_file(path, kPemBytesMax));
+            if (!chain) continue; // loading the configuration has said it
+            for (const auto& sentence : chain_warnings(*chain, now)) {
+                sentences.push_back(cat(path, ": ", sentence));
             }
         } catch (const std::system_error& e) {
             sentences.emplace_back(e.what());

@@ -1,5 +1,5 @@
-// Certificates in master's hands: judging what the configuration names, and making a self-signed
-// one where it names none.
+// Certificates in master's hands: warnings about those of the configuration, and a self-signed one
+// where it names none. Whether a certificate can be used at all is conf::load()'s question.
 #pragma once
 
 #include "common/base/time.h"
@@ -7,20 +7,14 @@
 #include "master/directories.h"
 #include "master/users.h"
 
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace tambo::master {
 
-// For conf::Request: what makes the pair useless, whatever the date.
-std::optional<std::string> certificate_problem(std::string_view chain_pem,
-                                               std::string_view key_pem);
-
-// An expired certificate is a warning, not an error: a suite must still start after a reboot.
-// One sentence for each such file.
-std::vector<std::string> certificate_dates(const conf::Config& config, UtcTime now);
+// What clients may refuse, one sentence each: warnings, because a suite must still start after a
+// reboot with an expired certificate.
+std::vector<std::string> certificate_warnings(const conf::Config& config, UtcTime now);
 
 // Without tls.certificate: keys/self-signed.pem and keys/self-signed.key in config, made if they
 // are not there or name another host. Throws std::system_error.

@@ -4,6 +4,10 @@
 
 namespace tambo::master {
 
+namespace {
+constexpr int64_t kEndWithin_ms = 5'000;
+}
+
 std::string_view state_name(ChildState state) {
     switch (state) {
     case ChildState::starting:
@@ -24,20 +28,23 @@ Child::Child(Children& its_owner,
              size_t its_slot,
              std::string its_instance)
     : service(its_service), slot(its_slot), instance(std::move(its_instance)), owner(its_owner),
-      control(nursery, instance), deadline(
-                                      nursery.loop(),
-                                      [](void* self) {
-                                          auto* child = static_cast<Child*>(self);
-                                          child->owner.kill(*child, "not ready in time");
-                                      },
-                                      this) {
+      control(nursery, instance),
+      deadline(
+          nursery.loop(),
+          [](void* self) {
+              auto* child = static_cast<Child*>(self);
+              const bool late = child->state == ChildState::starting && child->control.connected();
+              child->owner.kill(*child, late ? "not ready in time" : "it hangs at its end");
+          },
+          this) {
     control.on<ipc::Hello>(*this, &Child::hello);
     control.on<ipc::Ready>(*this, &Child::ready);
     control.on<ipc::Fault>(*this, &Child::fault);
     control.on<ipc::Retired>(*this, &Child::retire);
     control.on<ipc::DropTaken>(*this, &Child::drop_taken);
-    // It has ended, or it broke the contract: then it must.
-    control.on_lost = [this] { owner.kill(*this, ""); };
+    // It is about to end by itself, or it broke the contract and will end by the end of the
+    // channel.
+    control.on_lost = [this] { deadline.arm(kEndWithin_ms); };
 }
 
 void Child::hello(ipc::Hello message) {

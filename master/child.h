@@ -45,7 +45,7 @@ struct Child {
 
     Children& owner;
     ipc::Channel control;
-    Timer deadline; // to become ready
+    Timer deadline; // to become ready; later, to end
 
   private:
     void hello(ipc::Hello message);

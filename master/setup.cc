@@ -2,6 +2,7 @@
 
 #include "common/base/text.h"
 #include "common/conf/describe.h"
+#include "common/crypto/certificate.h"
 #include "common/sys/clock.h"
 #include "common/sys/error.h"
 #include "common/sys/sandbox.h"
@@ -32,7 +33,7 @@ constexpr const char* kJournal = "/run/systemd/journal/socket";
 void load_config(Setup& setup, const Options& options) {
     setup.request.file = options.config_file;
     setup.request.settings = options.settings;
-    setup.request.check_certificate = certificate_problem;
+    setup.request.check_certificate = check_server_certificate;
     const conf::Loaded loaded = conf::load(setup.request);
     if (!loaded.config) exit_with(EX_CONFIG, loaded.report());
     std::fputs(loaded.report().c_str(), stderr); // warnings
@@ -63,7 +64,7 @@ void prepare_directory(Setup& setup) {
     setup.directories->make(*setup.users);
     const UtcTime now = SystemClock().now();
     provide_certificate(setup.config, *setup.directories, *setup.users, now);
-    for (const auto& sentence : certificate_dates(setup.config, now)) {
+    for (const auto& sentence : certificate_warnings(setup.config, now)) {
         std::fprintf(stderr, "master: warning: %s\n", sentence.c_str());
     }
     auto epoch = Epoch::begin(setup.directories->top());

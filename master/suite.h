@@ -52,6 +52,7 @@ class Suite {
   private:
     void set_callbacks();
     void watch_files();
+    void warn_of_filesystem() const;
     void all_ready();
     void crash_loop(const std::string& instance);
     void storage_fault(const std::string& what);

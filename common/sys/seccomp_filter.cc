@@ -4,6 +4,7 @@
 #include "common/sys/seccomp_filter.h"
 
 #include "common/base/check.h"
+#include "common/base/text.h"
 #include "common/sys/error.h"
 #include "common/sys/file.h"
 #include "common/sys/seccomp_groups.h"
@@ -36,9 +37,9 @@ constexpr uint64_t kNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | 
                                  CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 constexpr int kFamilies = 64; // more than there are
 
-bool contains(std::span<const char* const> names, std::string_view name) {
-    return std::ranges::find(names, name, [](const char* n) { return std::string_view(n); }) !=
-           names.end();
+bool contains(std::string_view names, std::string_view name) {
+    const auto all = split(names, ' ');
+    return std::ranges::find(all, name) != all.end();
 }
 
 // libseccomp's context with errors as exceptions.
@@ -62,7 +63,7 @@ class Builder {
             memory();
             process_controls();
             signals();
-            for (const char* name : absent_calls()) {
+            for (const auto name : split(absent_calls(), ' ')) {
                 if (!allowed(name)) add(SCMP_ACT_ERRNO(ENOSYS), name, {});
             }
         }
@@ -81,8 +82,8 @@ class Builder {
         if (result != 0) throw_error(-result, "libseccomp");
     }
 
-    void add(uint32_t action, const char* name, const Conditions& when) {
-        const int number = seccomp_syscall_resolve_name(name);
+    void add(uint32_t action, std::string_view name, const Conditions& when) {
+        const int number = seccomp_syscall_resolve_name(std::string(name).c_str());
         if (number < 0) return; // not on this architecture, or newer than the library
         require(seccomp_rule_add_array(context_, action, number, static_cast<unsigned>(when.size()),
                                        when.data()));
@@ -96,19 +97,19 @@ class Builder {
 
     void kill_dangerous() {
         const bool starts_programs = profile_.style == Style::deny_list;
-        for (const char* name : killing_calls()) {
-            if (starts_programs && std::string_view(name).starts_with("execve")) continue;
+        for (const auto name : split(killing_calls(), ' ')) {
+            if (starts_programs && name.starts_with("execve")) continue;
             add(SCMP_ACT_KILL_PROCESS, name, {});
         }
         if (profile_.style != Style::account) return;
-        for (const char* name : killing_in_account())
+        for (const auto name : split(killing_in_account(), ' '))
             add(SCMP_ACT_KILL_PROCESS, name, {});
     }
 
     void allow_groups() {
         for (const CallGroup& group : call_groups()) {
             if (group.bit != 0 && !has(group.bit)) continue;
-            for (const char* name : group.names)
+            for (const auto name : split(group.names, ' '))
                 add(SCMP_ACT_ALLOW, name, {});
         }
     }

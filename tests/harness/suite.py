@@ -61,6 +61,23 @@ def make_certificates(directory, hostname):
     os.chmod(path("key.pem"), 0o600)
 
 
+def ensure_users():
+    """As root each daemon has a user of its own: those of etc/tambo.sysusers must exist."""
+    if os.geteuid() != 0:
+        return
+    with open(os.path.join(ROOT, "etc", "tambo.sysusers")) as f:
+        rows = [line.split() for line in f if line[:1] in "ug"]
+    for kind, name in (row[:2] for row in rows):
+        found = subprocess.run(["getent", "passwd" if kind == "u" else "group", name],
+                               stdout=subprocess.DEVNULL).returncode == 0
+        if found:
+            continue
+        command = (["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/",
+                    "--shell", "/usr/sbin/nologin"] if kind == "u" else ["groupadd", "--system"])
+        # Two suites may start at once: whoever comes second finds it made.
+        subprocess.run([*command, name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def toml_string(text):
     return json.dumps(text)
 
@@ -121,6 +138,7 @@ class Suite:
 
     def start_master(self):
         """Starts master and waits until every port answers."""
+        ensure_users()
         command = [os.path.join(self.bin, "master"), "--config", self.config]
         for key, value in self.settings.items():
             command += ["--set", "%s=%s" % (key, value)]

@@ -86,8 +86,8 @@ def check_sizes(path, text):
     start = None
     for number, line in enumerate(lines, 1):
         # A definition at the outermost level, formatted by clang-format: its closing brace stands
-        # alone in the first column.
-        if re.match(r"[A-Za-z_~\[:].*\{$", line) and not re.match(
+        # alone in the first column. Without parentheses it is a table of data.
+        if re.match(r"[A-Za-z_~\[:].*\(.*\{$", line) and not re.match(
                 r"(namespace|class|struct|enum|extern|union)\b", line):
             start = number
         elif line.startswith("}") and start is not None:

@@ -34,13 +34,18 @@ TEST_CASE("a hostile value stays one line and cannot forge a field") {
     auto r = record("auth.failed", "s1", "");
     r.fields = {{"ip", "192.0.2.1"}, {"user", "x\" ip=\"9.9.9.9\"\n\x1b]0;"}};
     const std::string line = format_line(r);
-    CHECK(line == "2026-11-24T05:20:16.123Z mx.0 auth.failed sid=s1 ip=\"192.0.2.1\" "
+    CHECK(line == "2026-11-24T05:20:16.123Z mx.0 auth.failed ip=192.0.2.1 sid=s1 "
                   "user=\"x\\x22 ip=\\x229.9.9.9\\x22\\x0a\\x1b]0;\"");
     const auto back = parse_line(line);
     REQUIRE(back);
     CHECK(back->fields.size() == 2);
     CHECK(back->fields[0].second == "192.0.2.1");
     for (size_t cut = 0; cut < 45; ++cut) CHECK_NOTHROW(parse_line(line.substr(0, cut)));
+    // Something that only looks like an address stays in quotes, behind.
+    auto forged = record("auth.failed", "s1", "");
+    forged.fields = {{"ip", "192.0.2.1 sid=x"}};
+    CHECK(format_line(forged) ==
+          "2026-11-24T05:20:16.123Z mx.0 auth.failed sid=s1 ip=\"192.0.2.1 sid=x\"");
     CHECK(journal_datagram(r, line).find("\nTAMBO_SID=s1\n") != std::string::npos);
 }
 

@@ -1,0 +1,322 @@
+// The small parts of master: back-off, epoch, directories, listeners, options, drop, and so on.
+#include "common/base/text.h"
+#include "common/conf/load.h"
+#include "common/sys/clock.h"
+#include "common/sys/file.h"
+#include "master/backoff.h"
+#include "master/certificates.h"
+#include "master/drop.h"
+#include "master/epoch.h"
+#include "master/file_watch.h"
+#include "master/files.h"
+#include "master/listeners.h"
+#include "master/notify.h"
+#include "master/options.h"
+#include "master/storage_check.h"
+#include "master/suite.h"
+#include "tests/unit/master/temporary.h"
+
+#include <catch2/catch.hpp>
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <cstring>
+#include <fstream>
+
+using namespace tambo;
+using namespace tambo::master;
+
+namespace {
+
+Users nobody() {
+    return *Users::look_up(false);
+}
+
+conf::Config example() {
+    conf::Config config = conf::defaults();
+    config.hostname = "mail.example.org";
+    return config;
+}
+
+mode_t mode_of(const std::string& path) {
+    struct stat st {};
+    REQUIRE(::lstat(path.c_str(), &st) == 0);
+    return st.st_mode & 07777;
+}
+
+} // namespace
+
+TEST_CASE("back-off: at once, then later and later, and forgiven after a long life") {
+    Backoff backoff;
+    CHECK(backoff.died(5) == 0);
+    CHECK(backoff.died(5) == 50);
+    CHECK(backoff.died(5) == 100);
+    CHECK(backoff.died(5) == 200);
+    CHECK(backoff.died(5) == 400); // five kills in a row: back in well under two seconds
+    CHECK_FALSE(backoff.loops());
+    for (int i = 0; i < 50; ++i)
+        CHECK(backoff.died(5) <= Backoff::kCap_ms);
+    CHECK(backoff.died(5) == Backoff::kCap_ms);
+    CHECK(backoff.loops());
+    CHECK(backoff.died(Backoff::kLongLife_ms) == 0);
+    CHECK_FALSE(backoff.loops());
+}
+
+TEST_CASE("the epoch grows unless the last end was clean") {
+    Temporary dir;
+    const UniqueFd fd = open_or_throw(dir.path(), O_RDONLY | O_DIRECTORY);
+    CHECK(Epoch::begin(fd.get())->number() == 1);
+    CHECK(Epoch::begin(fd.get())->number() == 2); // no mark
+    Epoch::begin(fd.get())->mark_clean();         // 3
+    CHECK(Epoch::begin(fd.get())->number() == 3);
+    auto epoch = Epoch::begin(fd.get()); // 4: the third had no mark
+    epoch->raise();
+    CHECK(epoch->number() == 5);
+    CHECK(read_file(dir.path() + "/epoch", 100) == "5 running\n");
+    for (const auto* damaged : {"", "x", "0 clean\n", "5", "5 cleanish\n", "99999999999 clean\n"}) {
+        std::ofstream(dir.path() + "/epoch") << damaged;
+        const auto refused = Epoch::begin(fd.get());
+        CHECK_FALSE(refused.ok());
+    }
+}
+
+TEST_CASE("directories are made with their modes, mended, and locked once") {
+    Temporary dir;
+    const std::string top = dir.path() + "/a/b";
+    Directories first(top);
+    CHECK_FALSE(first.lock());
+    first.make(nobody());
+    CHECK(mode_of(top + "/spool") == 02700);
+    CHECK(mode_of(top + "/mail") == 02711);
+    CHECK(mode_of(top + "/accounts") == 0700);
+    CHECK(mode_of(top + "/drop") == 03733);
+    CHECK(mode_of(top + "/root") == 0555);
+    REQUIRE(::chmod((top + "/accounts").c_str(), 0755) == 0);
+    first.make(nobody());
+    CHECK(mode_of(top + "/accounts") == 0700);
+
+    Directories second(top);
+    CHECK(second.lock() == cat(::getpid()));
+}
+
+TEST_CASE("a symbolic link in place of a directory is refused") {
+    Temporary dir;
+    REQUIRE(::symlink("/tmp", (dir.path() + "/spool").c_str()) == 0);
+    Directories directories(dir.path());
+    CHECK_THROWS_AS(directories.make(nobody()), std::system_error);
+}
+
+TEST_CASE("listeners: ports of the system's choice, and a taken port is named") {
+    conf::Config config = example();
+    for (auto* list :
+         {&config.listen.smtp, &config.listen.submission, &config.listen.submissions,
+          &config.listen.imap, &config.listen.imaps, &config.listen.pop3, &config.listen.pop3s}) {
+        list->clear();
+    }
+    config.listen.smtp = {{"127.0.0.1", 0}};
+    config.listen.imap = {{"127.0.0.1", 0}, {"127.0.0.1", 0}};
+    Listeners listeners;
+    CHECK(listeners.bind_ports(config).empty());
+    REQUIRE(listeners.all().size() == 3);
+    CHECK(listeners.of("mx", "smtp").size() == 1);
+    CHECK(listeners.of("imapd", "imap imaps").size() == 2);
+    const uint16_t port = listeners.all()[0].port;
+    CHECK(port != 0);
+
+    conf::Config again = config;
+    again.listen.imap.clear();
+    again.listen.smtp = {{"127.0.0.1", port}, {"192.0.2.77", 0}};
+    Listeners other;
+    const auto problems = other.bind_ports(again);
+    REQUIRE(problems.size() == 2); // all of them, not the first
+    CHECK(problems[0].find(cat("listen.smtp: cannot listen on 127.0.0.1:", port,
+                               ": Address already in use")) == 0);
+    CHECK(problems[1].find("this machine does not have that address") != std::string::npos);
+}
+
+TEST_CASE("local sockets can be reached, also below a long path") {
+    Temporary dir;
+    Directories directories(dir.path() + "/" + std::string(120, 'd'));
+    directories.make(nobody());
+    Listeners listeners;
+    listeners.bind_local(directories, nobody());
+    CHECK(mode_of(directories.path() + "/submit.sock") == 0666);
+    CHECK(mode_of(directories.path() + "/control/queued.sock") == 0660);
+    CHECK(listeners.of("queued", "control").size() == 1);
+    CHECK(listeners.of("mx", "smtp").empty());
+    CHECK(listeners.take_own_control().valid());
+    Listeners again; // what a crash left behind does not hinder
+    CHECK_NOTHROW(again.bind_local(directories, nobody()));
+}
+
+TEST_CASE("options") {
+    const auto good = parse_options({"--config", "/a/b.toml", "--set", "smtp.greeting_wait=0",
+                                     "--set=relay.port=2525", "--dir=/x/../y", "--foreground",
+                                     "--ready-fd", "7"});
+    REQUIRE(good);
+    CHECK(good->config_file == "/a/b.toml");
+    CHECK(good->settings ==
+          std::vector<std::string>{"smtp.greeting_wait=0", "relay.port=2525", "directory=/y"});
+    CHECK(good->foreground);
+    CHECK(good->ready_fd == 7);
+    CHECK(parse_options({"--print-wiring"})->print == Options::Print::wiring);
+    for (const auto& bad : std::vector<std::vector<std::string>>{
+             {"--config"}, {"--what", "x"}, {"file"}, {"--ready-fd", "x"}, {"-x"}}) {
+        CHECK_FALSE(parse_options(bad).ok());
+    }
+}
+
+TEST_CASE("drop/: only regular files with one link and a plain name, each given once") {
+    Temporary dir;
+    const UniqueFd fd = open_or_throw(dir.path(), O_RDONLY | O_DIRECTORY);
+    std::ofstream(dir.path() + "/abc123") << "EHLO x\r\n";
+    std::ofstream(dir.path() + "/.hidden") << "x";
+    std::ofstream(dir.path() + "/two") << "x";
+    std::filesystem::create_hard_link(dir.path() + "/two", dir.path() + "/linked");
+    std::filesystem::create_symlink("/etc/passwd", dir.path() + "/link");
+    REQUIRE(::mkfifo((dir.path() + "/fifo").c_str(), 0600) == 0);
+    std::filesystem::create_directory(dir.path() + "/directory");
+
+    Drop drop(fd.get());
+    const auto first = drop.next();
+    REQUIRE(first);
+    CHECK(first->first == "abc123");
+    CHECK_FALSE(drop.next());
+    drop.finish("two", true); // was not given out
+    CHECK(std::filesystem::exists(dir.path() + "/two"));
+    drop.finish("abc123", false);
+    CHECK(std::filesystem::exists(dir.path() + "/abc123"));
+    CHECK_FALSE(drop.next()); // not again in this life
+
+    Drop next_start(fd.get());
+    REQUIRE(next_start.next());
+    next_start.retry(); // the submission daemon died
+    REQUIRE(next_start.next());
+    next_start.finish("abc123", true);
+    CHECK_FALSE(std::filesystem::exists(dir.path() + "/abc123"));
+}
+
+TEST_CASE("a file is noticed when it is written, replaced, and behind a link") {
+    Temporary dir;
+    const auto path = [&](const char* name) { return dir.path() + "/" + name; };
+    std::ofstream(path("real")) << "1";
+    std::filesystem::create_symlink("real", path("link"));
+    Loop loop;
+    std::vector<std::string> seen;
+    FileWatch watch(loop, [&](const std::string& word) {
+        seen.push_back(word);
+        loop.stop();
+    });
+    watch.watch("aliases", path("aliases"));
+    watch.watch("resolv", path("link"));
+    watch.watch("absent", "/nonexistent/directory/file");
+    Timer limit(
+        loop, [](void* l) { static_cast<Loop*>(l)->stop(); }, &loop);
+    limit.arm(20'000);
+    std::ofstream(path("aliases")) << "root: alice";
+    loop.run();
+    std::ofstream(path("new")) << "root: bob";
+    std::filesystem::rename(path("new"), path("aliases"));
+    std::ofstream(path("other")) << "x";
+    loop.run();
+    std::ofstream(path("real")) << "2";
+    loop.run();
+    CHECK(seen == std::vector<std::string>{"aliases", "aliases", "resolv"});
+}
+
+TEST_CASE("systemd is told what it asked for") {
+    Temporary dir;
+    const std::string path = dir.path() + "/notify";
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.data(), path.size());
+    REQUIRE(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    const auto received = [&] {
+        char buffer[256];
+        const ssize_t n = ::recv(socket.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+        return std::string(buffer, n > 0 ? static_cast<size_t>(n) : 0);
+    };
+    ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
+    ::setenv("WATCHDOG_USEC", "30000000", 1);
+    const Notifier notifier = Notifier::from_environment();
+    ::unsetenv("NOTIFY_SOCKET");
+    ::unsetenv("WATCHDOG_USEC");
+    CHECK(notifier.watchdog_interval_ms() == 15'001);
+    notifier.ready("serving");
+    CHECK(received() == "READY=1\nSTATUS=serving\n");
+    notifier.reloading();
+    CHECK(received().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    notifier.watchdog();
+    CHECK(received() == "WATCHDOG=1\n");
+    const Notifier silent = Notifier::from_environment();
+    CHECK(silent.watchdog_interval_ms() == 0);
+    silent.stopping();
+    CHECK(received().empty());
+}
+
+TEST_CASE("without a certificate one is made, once, and again for another name") {
+    Temporary dir;
+    Directories directories(dir.path());
+    directories.make(nobody());
+    const UtcTime now = SystemClock().now();
+    conf::Config config = example();
+    provide_certificate(config, directories, nobody(), now);
+    REQUIRE(config.tls.certificate.size() == 1);
+    const std::string first = read_file(config.tls.certificate[0], 1 << 20);
+    CHECK(mode_of(config.tls.key[0]) == 0600);
+    CHECK(certificate_warnings(config, now).empty());
+
+    conf::Config same = example();
+    provide_certificate(same, directories, nobody(), now);
+    CHECK(read_file(same.tls.certificate[0], 1 << 20) == first);
+    conf::Config renamed = example();
+    renamed.hostname = "mail.example.net";
+    provide_certificate(renamed, directories, nobody(), now);
+    CHECK(read_file(renamed.tls.certificate[0], 1 << 20) != first);
+    const UtcTime late{now.ms + int64_t{4000} * 86'400'000};
+    CHECK(certificate_warnings(renamed, late).size() == 1);
+}
+
+TEST_CASE("files: a missing one that may be missing is empty, another is an error") {
+    Temporary dir;
+    Directories directories(dir.path());
+    directories.make(nobody());
+    conf::Config config = example();
+    config.accounts.aliases_file = dir.path() + "/no-aliases";
+    config.accounts.passwd_file = "";
+    const auto files = open_files(*find_service("authd"), config, directories);
+    REQUIRE(files.size() == 3);
+    CHECK(files[1].name == "aliases");
+    CHECK(read_whole(files[1].fd.get(), 10, "aliases").empty());
+    CHECK(read_whole(files[2].fd.get(), 10, "passwd").empty());
+    config.tls.key = {dir.path() + "/gone.pem"};
+    CHECK_THROWS_AS(open_files(*find_service("keyd"), config, directories), std::system_error);
+}
+
+TEST_CASE("the storage check passes on a disk that works, and fails where nothing can be written") {
+    Temporary dir;
+    const UniqueFd fd = open_or_throw(dir.path(), O_RDONLY | O_DIRECTORY);
+    CHECK(storage_is_sound(fd.get()));
+    CHECK(std::filesystem::is_empty(dir.path()));
+    const UniqueFd proc = open_or_throw("/proc/self", O_RDONLY | O_DIRECTORY);
+    CHECK_FALSE(storage_is_sound(proc.get()));
+}
+
+TEST_CASE("a reload leaves alone what only a restart can change, and says so") {
+    conf::Config running = example();
+    conf::Config fresh = example();
+    fresh.hostname = "other.example.org";
+    fresh.listen.smtp = {{"127.0.0.1", 2525}};
+    fresh.smtp.recipients_max = 200;
+    CHECK(keep_restart_keys(fresh, running) == std::vector<std::string>{"hostname", "listen.smtp"});
+    CHECK(fresh.hostname == "mail.example.org");
+    CHECK(fresh.listen.smtp == running.listen.smtp);
+    CHECK(fresh.smtp.recipients_max == 200);
+    CHECK(keep_restart_keys(fresh, running).empty());
+}

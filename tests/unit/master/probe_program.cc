@@ -1,0 +1,101 @@
+// A daemon that does nothing but tell: what it was given, who its peers are, what master says. The
+// tests of master run a suite in which every program is this one. It appends lines to
+// <directory>/probe/<instance>; signals make it do what a daemon may do:
+//   SIGUSR1  it retires (imapd, pop3d)
+//   SIGUSR2  it reports a storage fault
+#include "common/base/text.h"
+#include "common/ipc/control.h"
+#include "common/sys/file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
+using namespace tambo;
+
+namespace {
+
+struct Greeting {
+    static constexpr uint16_t kType = 0x7F01;
+    std::string from;
+    template <class V>
+    void visit(V& v) {
+        v(from);
+    }
+};
+
+class Diary {
+  public:
+    explicit Diary(const std::string& file)
+        : fd_(open_or_throw(file, O_WRONLY | O_CREAT | O_APPEND, 0644)) {}
+    void note(const std::string& line) { write_all(fd_.get(), line + "\n", "diary"); }
+
+  private:
+    UniqueFd fd_;
+};
+
+// Greets its peer, and notes the peer's greeting.
+class Acquaintance {
+  public:
+    Acquaintance(ipc::Channel& channel, Diary& diary, std::string own)
+        : channel_(channel), diary_(diary), own_(std::move(own)) {
+        channel_.on<Greeting>(*this, &Acquaintance::greeted);
+        channel_.on_attached = [this] { channel_.send(Greeting{own_}); };
+        channel_.on_lost = [this] { diary_.note("lost " + channel_.peer()); };
+    }
+
+  private:
+    void greeted(Greeting greeting) {
+        diary_.note(cat("greeted by ", greeting.from, " as ", channel_.peer()));
+    }
+    ipc::Channel& channel_;
+    Diary& diary_;
+    std::string own_;
+};
+
+} // namespace
+
+int main() {
+    auto boot = ipc::Boot::from_master("probe");
+    if (::access((boot.directory() + "/probe-fails").c_str(), F_OK) == 0) return 3;
+    Diary diary(cat(boot.directory(), "/probe/", boot.instance()));
+    diary.note(
+        cat("start pid=", ::getpid(), " epoch=", boot.epoch(), " generation=", boot.generation()));
+    for (const auto& name : boot.listener_names())
+        diary.note("listener " + name);
+    std::vector<UniqueFd> files;
+    for (const auto& name : boot.file_names()) {
+        files.push_back(boot.take_file(name));
+        diary.note("file " + name);
+    }
+
+    Loop loop;
+    Nursery nursery(loop);
+    ipc::Control control(loop, nursery, boot);
+    control.accept("", [&](ipc::Channel& channel) {
+        return std::make_shared<Acquaintance>(channel, diary, boot.instance());
+    });
+    control.on_configure = [&](const ipc::Configure& message) {
+        diary.note(cat("configured generation=", message.generation));
+    };
+    control.on_file = [&](const std::string& name, const UniqueFd& file) {
+        diary.note(cat("new file ", name, ' ',
+                       name == "aliases" ? escape(read_whole(file.get(), 4096, name)) : ""));
+        if (name.starts_with("drop:")) control.report_drop(name.substr(5), true);
+    };
+    control.on_storage_state = [&](bool read_only) {
+        diary.note(read_only ? "read-only" : "writable");
+    };
+    control.on_drain = [&](int64_t grace_ms) {
+        diary.note(cat("drain ", grace_ms > 0 ? "with grace" : "now"));
+        loop.stop();
+    };
+    loop.on_signal(SIGUSR1, [&] { control.report_retired(1); });
+    loop.on_signal(SIGUSR2, [&] { control.report_fault("the disk is sick", true); });
+    control.report_ready("nothing but a probe");
+    loop.run();
+    nursery.cancel();
+    return 0;
+}
