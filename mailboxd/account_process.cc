@@ -1,16 +1,17 @@
 #include "mailboxd/account_process.h"
 
 #include "common/base/text.h"
-#include "common/ipc/channel.h"
-#include "common/store/account.h"
-#include "common/store/fsck.h"
 #include "common/sys/clock.h"
 #include "common/sys/error.h"
 #include "common/sys/log.h"
-#include "imapd/session/facts.h"
 #include "mailboxd/account_service.h"
+#include "mailboxd/erase.h"
+#include "mailboxd/fsck_service.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -20,124 +21,54 @@ namespace tambo::mailboxd {
 
 namespace {
 
-constexpr int64_t kTidyMs = 5'000;
-constexpr int64_t kSnapshotMs = 24 * 3'600'000;
-
-Id new_id() {
-    SystemRandom random;
-    return Id{random.u64(), random.u64()};
-}
-
-store::Options options_of(const Spawn& order, Clock& clock) {
-    store::Options options;
-    options.clock = &clock;
-    options.new_id = new_id;
-    options.epoch = order.epoch;
-    options.quota = {order.quota_bytes, order.quota_messages};
-    options.facts = imap::kFactsParser;
-    options.disk_reserve_bytes = order.disk_reserve_bytes;
-    return options;
+// Invalid where the kernel has none (before 5.3).
+UniqueFd own_pidfd() {
+    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
 }
 
 void enter_directory(const Spawn& order, int mail, const sandbox::Prepared& sandbox) {
-    const UniqueFd own(::openat(mail, order.account.text().c_str(),
-                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    const UniqueFd own(
+        ::openat(mail, order.directory().c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     ::close(mail);
-    if (!own.valid() || ::fchdir(own.get()) != 0) {
-        throw_errno("enter the directory of " + order.account.text());
-    }
+    if (!own || ::fchdir(own.get()) != 0) throw_errno("enter the directory " + order.directory());
     sandbox::Entry entry; // the user was changed in the zygote
-    entry.paths = {{own.get(), sandbox::Access::read_write | sandbox::Access::refer}};
+    entry.paths = {{own.get(), sandbox::Access::read_write}};
     entry.root_fd = own.get();
     sandbox.enter(entry);
 }
 
-// Answers Fsck, once, with what store::fsck found.
-class FsckService {
-  public:
-    FsckService(const Spawn& order, Clock& clock) : order_(order), clock_(clock) {}
-
-    task<ipc::FsckReport> examine(ipc::Fsck question) {
-        ipc::FsckReport answer;
-        store::FsckOptions options;
-        options.store = options_of(order_, clock_);
-        options.repair = question.repair;
-        const auto report = store::fsck(".", options);
-        if (!report) {
-            answer.findings.push_back(cat("cannot check: ", store::text_of(report.error())));
-            co_return answer;
-        }
-        answer.clean = report->findings_total == 0;
-        for (const auto& finding : report->findings) {
-            if (answer.findings.size() >= 200) break; // one answer is one datagram
-            answer.findings.push_back(cat(store::text_of(finding.kind), ": ",
-                                          finding.subject.substr(0, 200),
-                                          finding.repaired ? " (repaired)" : ""));
-        }
-        co_return answer;
-    }
-
-  private:
-    const Spawn& order_;
-    Clock& clock_;
-};
-
-void serve_fsck(Spawn order) {
+int serve(Spawn order, UniqueFd pidfd) {
     SystemClock clock;
-    Loop loop;
-    Nursery nursery(loop);
-    FsckService service(order, clock);
-    ipc::Channel keeper(nursery, "keeper");
-    keeper.on<ipc::Fsck>(service, &FsckService::examine);
-    keeper.on_lost = [&] { loop.stop(); };
-    keeper.attach(std::move(order.channel));
-    loop.run();
-    nursery.cancel();
-}
-
-void serve(Spawn order) {
-    SystemClock clock;
-    auto account = store::Account::open(".", options_of(order, clock));
-    if (!account) {
-        log::Event("account.open_failed", log::Level::error)
-            .with("account", order.address)
-            .with("reason", store::text_of(account.error()));
-        ::_exit(1);
+    switch (order.purpose) {
+    case Purpose::fsck:
+        return FsckService(std::move(order), clock).run();
+    case Purpose::erase:
+        return erase_current_directory();
+    case Purpose::serve:
+        break;
     }
     Loop loop;
-    Nursery nursery(loop);
-    {
-        AccountService service(nursery, **account, order);
-        service.on_end = [&] { loop.stop(); };
-        loop.every(kTidyMs, [&] { service.tidy(); });
-        loop.every(kSnapshotMs, [&] { static_cast<void>((*account)->snapshot()); });
-        service.attach(std::move(order.channel));
-        loop.run();
-        nursery.cancel();
-    }
-    const bool failed = (*account)->failure().has_value();
-    (*account)->close();
-    if (failed) ::_exit(1);
+    AccountService service(loop, clock, std::move(order), std::move(pidfd));
+    return service.run();
 }
 
 } // namespace
 
 void run_account_process(Spawn order, int mail, const sandbox::Prepared& sandbox) {
     std::signal(SIGCHLD, SIG_DFL);
+    ::prctl(PR_SET_NAME, "tambo-account");
+    ::umask(0077);
+    const std::string address = order.address;
     try {
+        UniqueFd pidfd = own_pidfd();
         enter_directory(order, mail, sandbox);
-        if (order.purpose == Purpose::serve) {
-            serve(std::move(order));
-        } else {
-            serve_fsck(std::move(order));
-        }
+        ::_exit(serve(std::move(order), std::move(pidfd)));
     } catch (const std::exception& error) {
         log::Event("account.failed", log::Level::error)
-            .with("account", order.address)
+            .with("account", address)
             .with("reason", error.what());
         ::_exit(1);
     }
-    ::_exit(0);
 }
 
 } // namespace tambo::mailboxd

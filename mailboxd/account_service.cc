@@ -1,18 +1,30 @@
 #include "mailboxd/account_service.h"
 
 #include "common/base/text.h"
+#include "common/store/fsck.h"
+#include "common/store/layout.h"
 #include "common/sys/log.h"
 #include "imapd/session/session.h"
+#include "mailboxd/fsck_service.h"
 #include "pop3d/session/session.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
 
 namespace tambo::mailboxd {
 
 namespace {
 
-ipc::Delivered answer_for(store::Refusal refusal) {
+constexpr int64_t kTendMs = 1'000;
+constexpr int64_t kQuietMs = 2'000;         // without a change: upkeep may begin
+constexpr int64_t kUpkeepEveryMs = 600'000; // bodies come due without a change
+constexpr int64_t kSnapshotEveryMs = 86'400'000;
+constexpr int kUpkeepStepsAtEnd = 64;
+
+ipc::Delivered refuse(store::Refusal refusal) {
     ipc::Delivered answer;
     answer.outcome = ipc::DeliveryOutcome::deferred;
-    const std::string text(store::text_of(refusal));
     switch (refusal) {
     case store::Refusal::over_quota:
         answer.status = {452, "4.2.2", "mailbox full"};
@@ -25,7 +37,7 @@ ipc::Delivered answer_for(store::Refusal refusal) {
         answer.status = {552, "5.2.3", "the message is too big for a mailbox"};
         break;
     default:
-        answer.status = {451, "4.3.0", text};
+        answer.status = {451, "4.3.0", std::string(store::text_of(refusal))};
         break;
     }
     return answer;
@@ -33,35 +45,86 @@ ipc::Delivered answer_for(store::Refusal refusal) {
 
 } // namespace
 
-AccountService::AccountService(Nursery& nursery, store::Account& account, const Spawn& order)
-    : nursery_(nursery), account_(account), id_(order.account), address_(order.address),
-      message_bytes_max_(order.message_bytes_max), keeper_(nursery, "keeper"), filed_(nursery) {
-    keeper_.on<ipc::AttachSession>(*this, &AccountService::attach_session);
+AccountService::AccountService(Loop& loop, Clock& clock, Spawn order, UniqueFd pidfd)
+    : loop_(loop), clock_(clock), order_(std::move(order)), pidfd_(std::move(pidfd)),
+      nursery_(loop), keeper_(nursery_, "keeper"), filed_(nursery_) {
+    keeper_.on<ipc::AttachSession>(*this, &AccountService::attach);
     keeper_.on<ipc::FileMessage>(*this, &AccountService::file);
-    keeper_.on_lost = [this] {
-        if (on_end) on_end();
-    };
-    keeper_.on_attached = [this] { report_quota(); };
+    keeper_.on<ipc::Fsck>(*this, &AccountService::fsck);
+    keeper_.on_lost = [this] { end(); };
 }
 
-void AccountService::tidy() {
-    if (waiting_.empty()) static_cast<void>(account_.tidy());
-    check_failure();
+AccountService::~AccountService() = default;
+
+int AccountService::run() {
+    keeper_.attach(std::move(order_.channel));
+    ipc::AccountStarted started;
+    started.process = std::move(pidfd_);
+    keeper_.send(started);
+    started.process.reset();
+    loop_.every(kTendMs, [this] { tend(); });
+    loop_.run();
+    nursery_.cancel();
+    // What was already on its way to be resumed ends by itself.
+    if (nursery_.size() != 0) {
+        nursery_.on_empty = [this] { loop_.stop(); };
+        loop_.run();
+    }
+    keeper_.drop("ended");
+    const bool failed = refusal_.has_value() || (account_ && account_->failure());
+    if (account_ && !failed) finish();
+    if (account_) {
+        account_->ignore(*this);
+        account_->close();
+    }
+    return failed ? 1 : 0;
+}
+
+void AccountService::end() {
+    if (std::exchange(ending_, true)) return;
+    loop_.post([this] { loop_.stop(); });
+}
+
+store::Account* AccountService::account() {
+    if (account_ || refusal_) return account_.get();
+    auto opened = store::Account::open(".", store_options(order_, clock_));
+    if (!opened.ok()) {
+        refusal_ = opened.error();
+        log::Event("account.open_failed", log::Level::error)
+            .with("account", order_.address)
+            .with("reason", store::text_of(*refusal_));
+        check_failure();
+        return nullptr;
+    }
+    account_ = std::move(*opened);
+    account_->observe(*this);
     report_quota();
+    return account_.get();
 }
 
+// After a failure the process ends, once what waits has been answered: nothing that it says later
+// could be trusted (research/security.md R2).
 void AccountService::check_failure() {
-    if (!account_.failure()) return;
+    const auto failure = account_ ? account_->failure() : refusal_;
+    if (!failure || ending_) return;
+    ipc::AccountFault fault;
+    fault.what = cat("store of ", order_.address, ": ", store::text_of(*failure));
+    fault.storage = *failure == store::Refusal::io_error;
     log::Event("account.store_failed", log::Level::critical)
-        .with("account", address_)
-        .with("reason", store::text_of(*account_.failure()));
-    if (on_end) on_end();
+        .with("account", order_.address)
+        .with("reason", store::text_of(*failure));
+    keeper_.send(fault);
+    end();
 }
 
 // ---- sessions
 
-task<ipc::AttachAnswer> AccountService::attach_session(ipc::AttachSession message) {
-    account_.set_quota({message.quota_bytes, message.quota_messages});
+task<ipc::AttachAnswer> AccountService::attach(ipc::AttachSession message) {
+    if (!account()) co_return ipc::AttachAnswer{false, std::string(store::text_of(*refusal_))};
+    order_.quota_bytes = message.quota_bytes;
+    order_.quota_messages = message.quota_messages;
+    account_->set_quota({message.quota_bytes, message.quota_messages});
+    report_quota();
     nursery_.spawn(run_session(std::move(message)));
     co_return ipc::AttachAnswer{true, ""};
 }
@@ -76,7 +139,7 @@ task<> AccountService::run_session(ipc::AttachSession message) {
         ~Counted() {
             service.sessions_--;
             service.report_load();
-            service.report_quota();
+            service.check_failure();
         }
     } counted(*this);
     if (message.service == ipc::Service::pop3) {
@@ -84,17 +147,16 @@ task<> AccountService::run_session(ipc::AttachSession message) {
         settings.sid = message.sid;
         settings.client_ip = message.client_ip;
         settings.address = message.address;
-        co_await pop3::serve_pop3(nursery_, std::move(message.client), account_, settings);
+        co_await pop3::serve_pop3(nursery_, std::move(message.client), *account_, settings);
     } else {
         imap::SessionSettings settings;
         settings.sid = message.sid;
         settings.client_ip = message.client_ip;
         settings.address = message.address;
         settings.login_tag = message.session_hint;
-        settings.message_bytes_max = message_bytes_max_;
-        co_await imap::serve_imap(nursery_, std::move(message.client), account_, settings);
+        settings.message_bytes_max = order_.message_bytes_max;
+        co_await imap::serve_imap(nursery_, std::move(message.client), *account_, settings);
     }
-    check_failure();
 }
 
 void AccountService::report_load() {
@@ -103,68 +165,140 @@ void AccountService::report_load() {
     keeper_.send(load);
 }
 
+// Full: there is no room, or not for a message that came. authd then refuses at RCPT.
 void AccountService::report_quota() {
-    const auto& quota = account_.quota();
-    const auto usage = account_.usage();
-    const bool full = (quota.bytes > 0 && usage.bytes >= quota.bytes) ||
-                      (quota.messages > 0 && usage.messages >= quota.messages);
+    if (!account_) return;
+    const auto& quota = account_->quota();
+    const auto usage = account_->usage();
+    const bool no_bytes =
+        quota.bytes > 0 && usage.bytes + std::max<uint64_t>(refused_bytes_, 1) > quota.bytes;
+    const bool no_messages = quota.messages > 0 && usage.messages >= quota.messages;
+    const bool full = no_bytes || no_messages;
+    if (!full) refused_bytes_ = 0;
     if (full == full_) return;
     full_ = full;
     ipc::AccountFull message;
-    message.account = id_;
+    message.account = order_.account;
     message.full = full;
     keeper_.send(message);
 }
 
 // ---- deliveries
 
-std::string AccountService::mailbox_for(const std::string& detail) const {
-    if (detail.empty()) return "INBOX";
-    const auto info = account_.info(detail);
+std::string AccountService::mailbox_for(const std::string& detail) {
+    if (detail.empty() || !account_) return "INBOX";
+    const auto info = account_->info(detail);
     return info && !info->noselect ? info->name : "INBOX";
 }
 
 task<ipc::Delivered> AccountService::file(ipc::FileMessage message) {
+    if (!account()) co_return refuse(*refusal_);
     ipc::DeliveryFacts& facts = message.facts;
     Filing filing;
     filing.delivery.key = {facts.qid, facts.rcpt_no, facts.action_no};
     filing.delivery.prefix = std::move(facts.prefix);
     filing.delivery.mailbox = mailbox_for(facts.detail);
+    // All that arrived in this turn of the loop share one transaction.
+    if (waiting_.empty()) loop_.post([this] { file_all(); });
     waiting_.push_back(&filing);
-    // All that arrived in this turn share one transaction.
-    if (waiting_.size() == 1) nursery_.loop().post([this] { file_all(); });
-    co_await filed_.wait();
+    struct Leave {
+        std::vector<Filing*>& waiting;
+        Filing* filing;
+        ~Leave() { std::erase(waiting, filing); }
+    } leave{waiting_, &filing};
+    while (!filing.done) {
+        co_await filed_.wait();
+    }
+    const auto wanted = facts.body_bytes + filing.delivery.prefix.size();
+    if (filing.answer.status.enhanced == "4.2.2") {
+        refused_bytes_ = refused_bytes_ == 0 ? wanted : std::min(refused_bytes_, wanted);
+        report_quota();
+    }
     co_return std::move(filing.answer);
+}
+
+void AccountService::answer(Filing& filing, const store::Outcome<store::Delivered>& outcome) {
+    filing.done = true;
+    if (!outcome.ok()) {
+        filing.answer = refuse(outcome.error());
+        return;
+    }
+    filing.answer.outcome =
+        outcome->already ? ipc::DeliveryOutcome::duplicate : ipc::DeliveryOutcome::stored;
+    filing.answer.mailbox = filing.delivery.mailbox;
+    filing.answer.uid = outcome->uid;
 }
 
 void AccountService::file_all() {
     std::vector<Filing*> filings;
     filings.swap(waiting_);
+    if (filings.empty() || !account_) return;
     std::vector<store::Delivery> deliveries;
     deliveries.reserve(filings.size());
     for (const Filing* filing : filings)
         deliveries.push_back(filing->delivery);
-    const auto outcomes = account_.deliver(deliveries);
-    for (size_t i = 0; i < filings.size(); ++i) {
-        ipc::Delivered& answer = filings[i]->answer;
-        if (!outcomes[i]) {
-            answer = answer_for(outcomes[i].error());
-            if (outcomes[i].error() == store::Refusal::over_quota && !full_) {
-                full_ = true;
-                ipc::AccountFull message;
-                message.account = id_;
-                message.full = true;
-                keeper_.send(message);
-            }
-            continue;
-        }
-        answer.outcome =
-            outcomes[i]->already ? ipc::DeliveryOutcome::duplicate : ipc::DeliveryOutcome::stored;
-        answer.mailbox = filings[i]->delivery.mailbox;
-        answer.uid = outcomes[i]->uid;
-    }
+    const auto outcomes = account_->deliver(deliveries);
+    for (size_t i = 0; i < filings.size(); ++i)
+        answer(*filings[i], outcomes[i]);
     filed_.pulse();
+    report_quota();
     check_failure();
+}
+
+// ---- upkeep
+
+task<ipc::FsckReport> AccountService::fsck(ipc::Fsck question) {
+    ipc::FsckReport report;
+    if (!account()) {
+        report.damaged = *refusal_ == store::Refusal::corrupt;
+        report.findings.push_back(cat("cannot open: ", store::text_of(*refusal_)));
+        co_return report;
+    }
+    store::FsckOptions options;
+    options.repair = question.repair;
+    report = answer_of(store::fsck(*account_, options));
+    check_failure();
+    co_return report;
+}
+
+// Upkeep waits for a quiet moment, so that nobody waits for it.
+void AccountService::tend() {
+    if (!account_) return;
+    report_quota();
+    check_failure();
+    const int64_t now = clock_.monotonic_ms();
+    if (std::exchange(touched_, false)) {
+        quiet_since_ms_ = now;
+        upkeep_ = true;
+        return;
+    }
+    if (now - upkeep_done_ms_ >= kUpkeepEveryMs) upkeep_ = true;
+    if (!upkeep_ || now - quiet_since_ms_ < kQuietMs || account_->read_only()) return;
+    const auto more = account_->tidy();
+    touched_ = false; // what upkeep itself changed does not count
+    upkeep_ = more.ok() && *more;
+    if (upkeep_) return;
+    upkeep_done_ms_ = now;
+    if (snapshot_is_due()) static_cast<void>(account_->snapshot());
+    check_failure();
+}
+
+bool AccountService::snapshot_is_due() const {
+    if (account_->read_only() || account_->usage().messages == 0) return false;
+    struct stat status {};
+    if (::stat(std::string(store::kSnapshotFile).c_str(), &status) != 0) return true;
+    const int64_t age_ms = clock_.now().ms - int64_t{status.st_mtim.tv_sec} * 1000;
+    return age_ms >= kSnapshotEveryMs || age_ms < 0;
+}
+
+void AccountService::finish() {
+    if (account_->read_only()) return;
+    for (int step = 0; step < kUpkeepStepsAtEnd && (touched_ || upkeep_); ++step) {
+        touched_ = false;
+        const auto more = account_->tidy();
+        upkeep_ = more.ok() && *more;
+    }
+    if (snapshot_is_due()) static_cast<void>(account_->snapshot());
 }
 
 } // namespace tambo::mailboxd

@@ -1,4 +1,5 @@
-// What an account process does while it serves: sessions, deliveries, the quota mark.
+// What an account process does while it serves: sessions, deliveries, the quota mark, upkeep. It
+// lives as long as its channel to the keeper.
 #pragma once
 
 #include "common/event/gate.h"
@@ -8,49 +9,71 @@
 #include "common/store/account.h"
 #include "mailboxd/spawn.h"
 
-#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace tambo::mailboxd {
 
-class AccountService {
+class AccountService final : private store::AccountObserver {
   public:
-    // account outlives the service; order's facts are copied.
-    AccountService(Nursery& nursery, store::Account& account, const Spawn& order);
+    // The current directory is the account's. pidfd: of this process, for the keeper.
+    AccountService(Loop& loop, Clock& clock, Spawn order, UniqueFd pidfd);
+    ~AccountService() override;
 
-    void attach(UniqueFd keeper) { keeper_.attach(std::move(keeper)); }
-    // A piece of upkeep when nothing else is going on.
-    void tidy();
-    // The keeper has let go of the process, or the store failed.
-    std::function<void()> on_end;
+    // Until the keeper lets go or the store fails; then sessions end, the account is closed. The
+    // status to exit with: 0, or 1 after a failure.
+    int run();
 
   private:
     // A delivery that waits for the transaction of this turn of the loop.
     struct Filing {
         store::Delivery delivery;
-        std::string fallback_from; // the detail mailbox, when it does not exist
         ipc::Delivered answer;
+        bool done = false;
     };
-    task<ipc::AttachAnswer> attach_session(ipc::AttachSession message);
+    // The account, opened at the first need; nullptr: it cannot be, refusal_ says why.
+    store::Account* account();
+    task<ipc::AttachAnswer> attach(ipc::AttachSession message);
     task<ipc::Delivered> file(ipc::FileMessage message);
+    task<ipc::FsckReport> fsck(ipc::Fsck question);
     task<> run_session(ipc::AttachSession message);
     void file_all();
-    std::string mailbox_for(const std::string& detail) const;
+    void answer(Filing& filing, const store::Outcome<store::Delivered>& outcome);
+    std::string mailbox_for(const std::string& detail);
+
+    void tend(); // each second
     void report_load();
     void report_quota();
     void check_failure();
+    void end();
+    void finish(); // what is due before the account is closed
+    bool snapshot_is_due() const;
 
-    Nursery& nursery_;
-    store::Account& account_;
-    Id id_;
-    std::string address_;
-    uint64_t message_bytes_max_;
+    void mailbox_created(std::string_view) override { touched_ = true; }
+    void mailbox_deleted(std::string_view) override { touched_ = true; }
+    void mailbox_renamed(std::string_view, std::string_view) override { touched_ = true; }
+    void subscription_changed(std::string_view, bool) override { touched_ = true; }
+    void status_changed(std::string_view) override { touched_ = true; }
+
+    Loop& loop_;
+    Clock& clock_;
+    Spawn order_;
+    UniqueFd pidfd_;
+    Nursery nursery_;
     ipc::Channel keeper_;
-    std::vector<Filing*> waiting_;
     Gate filed_;
+    std::unique_ptr<store::Account> account_;
+    std::optional<store::Refusal> refusal_;
+    std::vector<Filing*> waiting_;
     uint32_t sessions_ = 0;
+    bool touched_ = true; // something changed since the last upkeep
+    bool upkeep_ = false; // and upkeep has more to do
+    int64_t quiet_since_ms_ = 0, upkeep_done_ms_ = 0;
     bool full_ = false;
+    uint64_t refused_bytes_ = 0; // smallest message that did not fit
+    bool ending_ = false;
 };
 
 } // namespace tambo::mailboxd

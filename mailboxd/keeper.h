@@ -1,56 +1,64 @@
-// The keeper: one entry per account in use, one process behind each. It passes sessions and
-// deliveries on, and knows nothing of mail. Account processes end after 30 idle seconds; one that
-// keeps crashing pauses its account, not the others.
+// The keeper: passes sessions and deliveries to the process of their account, makes and buries
+// account directories, and knows nothing of mail.
 #pragma once
 
 #include "common/conf/mailboxd_config.h"
 #include "common/ipc/admin.h"
 #include "common/ipc/channel.h"
+#include "common/ipc/messages/authd.h"
 #include "common/ipc/messages/delivery.h"
 #include "common/ipc/messages/keeper.h"
-#include "mailboxd/zygote.h"
+#include "mailboxd/account_table.h"
 
-#include <deque>
-#include <memory>
+#include <functional>
+#include <optional>
 #include <string>
-#include <unordered_map>
 
 namespace tambo::mailboxd {
 
 class Keeper {
   public:
     // The current directory is mail/. All must outlive the keeper's handlers.
-    Keeper(Nursery& nursery, Zygote& zygote, conf::MailboxdConfig config, uint32_t epoch);
-    ~Keeper();
+    Keeper(Nursery& nursery,
+           Zygote& zygote,
+           Clock& clock,
+           const conf::MailboxdConfig& config,
+           uint32_t epoch,
+           Timing timing = {});
 
     ipc::Channel& authd() { return authd_; }
     ipc::Channel& deliverd() { return deliverd_; }
     void serve_admin(ipc::AdminServer& admin);
-    void configure(const conf::MailboxdConfig& config) { config_ = config; }
-    // Ends processes that nobody used for a while; call every second.
-    void reap_idle();
+    void configure(const conf::MailboxdConfig& config) { table_.configure(config); }
+    // master says that the disk has failed, or works again.
+    void set_read_only(bool read_only) { table_.set_read_only(read_only); }
+    // Ends all account processes; then calls done.
+    void drain(std::function<void()> done);
+    // Once a second.
+    void tick();
+
+    // An account process met a fault that concerns everybody.
+    std::function<void(const std::string& what)> on_storage_fault;
 
   private:
-    struct Entry;
     task<ipc::AttachAnswer> attach(ipc::AttachSession message);
     task<ipc::Delivered> file(ipc::FileMessage message);
     task<ipc::ReplyText> prepare(ipc::PrepareAccount message);
     void kick(ipc::KickAccount message);
+    // nullopt: no such account.
+    task<std::optional<AccountFacts>> ask(Id account);
     task<ipc::AdminAnswer> fsck(ipc::AdminRequest request);
+    task<ipc::FsckReport> check_account(Id account, AccountFacts facts, bool repair);
     ipc::AdminAnswer status() const;
-
-    // The entry with a running process; nullptr while the account is paused.
-    Entry* running(const Id& account, const std::string& address, const Spawn& facts);
-    task<Spawn> facts_of(Id account);
-    bool start(Entry& entry, Spawn order);
-    void lost(Entry& entry);
+    void bury(const Id& account);
+    void erase_old();
+    task<> erase(Id account);
 
     Nursery& nursery_;
-    Zygote& zygote_;
-    conf::MailboxdConfig config_;
-    uint32_t epoch_;
+    Clock& clock_;
+    AccountTable table_;
     ipc::Channel authd_, deliverd_;
-    std::unordered_map<Id, std::unique_ptr<Entry>, IdHash> entries_;
+    int64_t next_erase_ms_ = 0;
 };
 
 } // namespace tambo::mailboxd

@@ -37,8 +37,9 @@ void close_all_but(std::vector<int> kept) {
 [[noreturn]] void run_zygote(int orders, int mail, const sandbox::Identity& identity) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     std::signal(SIGCHLD, SIG_IGN); // account processes need no burial
-    for (const int number : {SIGINT, SIGTERM, SIGHUP})
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
         std::signal(number, SIG_IGN);
+    }
     // Ready once, for all account processes.
     const sandbox::Prepared account_sandbox(sandbox::profiles::account);
     sandbox::Entry entry;
@@ -51,14 +52,14 @@ void close_all_but(std::vector<int> kept) {
             receive_datagram(orders, limits::ipc_message_bytes, limits::ipc_fds_max, datagram);
         if (status != ReceiveStatus::received) ::_exit(0); // the keeper has ended
         auto order = ipc::decode<Spawn>(datagram.bytes, datagram.fds);
-        if (!order) continue;
+        if (!order || !order->channel) continue;
         const pid_t child = ::fork();
-        if (child < 0) {
+        if (child < 0) { // the channel closes here and tells the keeper
             log::Event("account.fork_failed", log::Level::error)
                 .with("account", order->address)
                 .with("error", error_text(errno));
         }
-        if (child != 0) continue; // the channel closes here and tells the keeper
+        if (child != 0) continue;
         ::close(orders);
         run_account_process(std::move(*order), mail, account_sandbox);
     }
@@ -66,9 +67,8 @@ void close_all_but(std::vector<int> kept) {
 
 } // namespace
 
-Zygote Zygote::start(const ipc::Boot& boot, int mail) {
+Zygote Zygote::start(const sandbox::Identity& identity, int mail) {
     auto [mine, theirs] = socket_pair(SOCK_SEQPACKET);
-    const sandbox::Identity identity = boot.identity();
     const pid_t child = ::fork();
     if (child < 0) throw_errno("fork");
     if (child == 0) {

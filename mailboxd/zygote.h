@@ -3,10 +3,8 @@
 #pragma once
 
 #include "common/base/unique_fd.h"
-#include "common/ipc/boot.h"
+#include "common/sys/sandbox.h"
 #include "mailboxd/spawn.h"
-
-#include <string>
 
 namespace tambo::mailboxd {
 
@@ -14,7 +12,7 @@ class Zygote {
   public:
     // Forks the zygote, which enters its sandbox and then only waits for Spawn. mail: the directory
     // of all accounts. To be called while the process has one thread and no loop.
-    static Zygote start(const ipc::Boot& boot, int mail);
+    static Zygote start(const sandbox::Identity& identity, int mail);
 
     // false: the zygote is gone, and the keeper must end too.
     bool spawn(const Spawn& order);

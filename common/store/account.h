@@ -43,6 +43,7 @@ struct Options {
     std::function<Id()> new_id; // fresh 128-bit ids, unique for ever (R21)
     uint32_t epoch = 0;         // master's durable epoch; a higher one than last time lifts UIDs
     bool read_only = false;
+    int busy_wait_ms = 0; // how long to wait for a predecessor that is just closing
     Quota quota;
     FactsParser facts; // without it facts stay uncomputed until one is given
     uint64_t disk_reserve_bytes = limits::disk_reserve_bytes; // append refuses below

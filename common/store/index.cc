@@ -32,6 +32,7 @@ db::OpenOptions open_options(const Options& options) {
     db::OpenOptions out;
     out.create = !options.read_only;
     out.read_only = options.read_only;
+    out.busy_timeout_ms = options.busy_wait_ms;
     return out;
 }
 

@@ -53,7 +53,7 @@ void make_account_dir(const std::string& dir) {
     sync_dir(bodies);
     sync_dir(dir);
     const auto slash = dir.find_last_of('/');
-    if (slash != std::string::npos && slash > 0) sync_dir(dir.substr(0, slash));
+    sync_dir(slash == std::string::npos ? "." : slash == 0 ? "/" : dir.substr(0, slash));
 }
 
 } // namespace tambo::store

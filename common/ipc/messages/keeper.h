@@ -62,11 +62,28 @@ struct AccountLoad {
     template <class V> void visit(V& v) { v(sessions); }
 };
 
+// account process -> keeper, one-way, first of all: a pidfd of the process, by which the keeper
+// sees its end and can end one that hangs.
+struct AccountStarted {
+    static constexpr uint16_t kType = 0x0607;
+    UniqueFd process;
+    template <class V> void visit(V& v) { v(process); }
+};
+
+// account process -> keeper, one-way, before it ends: its store failed.
+struct AccountFault {
+    static constexpr uint16_t kType = 0x0606;
+    std::string what;
+    bool storage = false; // the disk itself (research/security.md R2), not just this index
+    template <class V> void visit(V& v) { v(what, storage); }
+};
+
 // keeper -> account process: check the store (tambo fsck). The answer is a list of findings.
 struct FsckReport {
     bool clean = false;
+    bool damaged = false; // the index is; mending that takes an account that nobody has open
     std::vector<std::string> findings;
-    template <class V> void visit(V& v) { v(clean, findings); }
+    template <class V> void visit(V& v) { v(clean, damaged, findings); }
 };
 
 struct Fsck {

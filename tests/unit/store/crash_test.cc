@@ -257,6 +257,29 @@ TEST_CASE("a damaged index is refused, not served") {
         REQUIRE(::waitpid(child, &status, 0) == child);
         CHECK(status == 0);
     }
+    SECTION("a predecessor that is closing is waited for") {
+        int ready[2];
+        REQUIRE(::pipe(ready) == 0);
+        const pid_t child = ::fork();
+        if (child == 0) {
+            auto first = Account::open(f.dir, f.options);
+            const char ok = first.ok() ? 'y' : 'n';
+            static_cast<void>(::write(ready[1], &ok, 1));
+            ::usleep(300'000);
+            ::_exit(0);
+        }
+        char ok = 0;
+        REQUIRE(::read(ready[0], &ok, 1) == 1);
+        CHECK(ok == 'y');
+        CHECK(Account::open(f.dir, f.options).error() == Refusal::busy);
+        f.options.busy_wait_ms = 10'000;
+        f.open();
+        CHECK(f.status().messages == 50);
+        int status = -1;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        ::close(ready[0]);
+        ::close(ready[1]);
+    }
     SECTION("no directory") {
         CHECK(Account::open(f.top + "/none", f.options).error() == Refusal::nonexistent);
     }

@@ -1,0 +1,34 @@
+// Checks of a store on request: of an account that nobody has open, or of the one that is.
+#pragma once
+
+#include "common/base/time.h"
+#include "common/event/nursery.h"
+#include "common/ipc/messages/keeper.h"
+#include "common/store/account.h"
+#include "common/store/fsck.h"
+#include "mailboxd/spawn.h"
+
+namespace tambo::mailboxd {
+
+// As every opening of an account by its process: ids, epoch, facts, limits.
+store::Options store_options(const Spawn& order, Clock& clock);
+
+// Bounded: an answer is one datagram.
+ipc::FsckReport answer_of(const store::Outcome<store::FsckReport>& report);
+
+// The process of purpose fsck: answers one kind of question until the keeper lets go.
+class FsckService {
+  public:
+    // The current directory is the account's.
+    FsckService(Spawn order, Clock& clock) : order_(std::move(order)), clock_(clock) {}
+
+    int run();
+
+  private:
+    task<ipc::FsckReport> examine(ipc::Fsck question);
+
+    Spawn order_;
+    Clock& clock_;
+};
+
+} // namespace tambo::mailboxd

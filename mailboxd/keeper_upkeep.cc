@@ -1,0 +1,143 @@
+// Verbs of control/keeper.sock (fsck ACCOUNT-ID ADDRESS [repair], status), and the end of deleted
+// accounts.
+#include "common/base/text.h"
+#include "common/sys/log.h"
+#include "mailboxd/keeper.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <vector>
+
+namespace tambo::mailboxd {
+
+namespace {
+
+constexpr int64_t kFsckTimeoutMs = 3'600'000;
+constexpr int64_t kEraseTimeoutMs = 600'000;
+constexpr int64_t kGraceMs = 7 * 86'400'000ll; // of a deleted account's mail
+
+task<ipc::AdminAnswer> as_task(ipc::AdminAnswer answer) {
+    co_return answer;
+}
+
+// Accounts whose directory was renamed before this time.
+std::vector<Id> buried_before(UtcTime time) {
+    std::vector<Id> out;
+    DIR* here = ::opendir(".");
+    if (!here) return out;
+    while (const dirent* entry = ::readdir(here)) {
+        const std::string_view name = entry->d_name;
+        const auto account = Id::parse(name.substr(0, 26));
+        if (!account || name != Spawn::deleted_directory(*account)) continue;
+        struct stat status {};
+        if (::lstat(entry->d_name, &status) != 0 || !S_ISDIR(status.st_mode)) continue;
+        if (int64_t{status.st_ctim.tv_sec} * 1000 < time.ms) out.push_back(*account);
+    }
+    ::closedir(here);
+    return out;
+}
+
+} // namespace
+
+void Keeper::serve_admin(ipc::AdminServer& admin) {
+    admin.on("fsck",
+             [this](ipc::AdminRequest request, ipc::Asker) { return fsck(std::move(request)); });
+    admin.on("status", [this](ipc::AdminRequest, ipc::Asker) { return as_task(status()); });
+}
+
+ipc::AdminAnswer Keeper::status() const {
+    const auto counts = table_.counts();
+    ipc::AdminAnswer answer;
+    answer.columns = {"running", "ending", "paused", "sessions"};
+    answer.rows.push_back(
+        {cat(counts.running), cat(counts.ending), cat(counts.paused), cat(counts.sessions)});
+    return answer;
+}
+
+// An account that is in use is checked under its sessions; a damaged index is mended, and one that
+// nobody uses is checked, in a process that has the directory to itself.
+task<ipc::FsckReport> Keeper::check_account(Id account, AccountFacts facts, bool repair) {
+    ipc::Fsck question;
+    question.repair = repair;
+    ipc::FsckReport report;
+    if (table_.is_running(account)) {
+        auto lease = co_await table_.acquire(account, facts);
+        if (lease) {
+            ipc::Channel& channel = lease.channel();
+            report = co_await channel.call(question, kFsckTimeoutMs);
+            if (!report.damaged || !repair) co_return report;
+        }
+    }
+    auto lease = co_await table_.acquire_alone(account, facts, Purpose::fsck);
+    if (!lease) {
+        report.findings.push_back(cat("cannot check: ", lease.refusal()));
+        co_return report;
+    }
+    ipc::Channel& channel = lease.channel();
+    report = co_await channel.call(question, kFsckTimeoutMs);
+    co_return report;
+}
+
+task<ipc::AdminAnswer> Keeper::fsck(ipc::AdminRequest request) {
+    ipc::AdminAnswer answer;
+    const auto account = request.words.empty() ? std::nullopt : Id::parse(request.words[0]);
+    const bool repair = request.words.size() == 3 && request.words[2] == "repair";
+    if (!account || request.words.size() != (repair ? 3 : 2)) {
+        answer.exit_code = EX_USAGE;
+        answer.error = "usage: fsck ACCOUNT-ID ADDRESS [repair]";
+        co_return answer;
+    }
+    const std::string address = request.words[1];
+    struct stat status {};
+    if (::stat(account->text().c_str(), &status) != 0) {
+        answer.columns = {"address", "finding"};
+        answer.rows.push_back({address, "clean"}); // no mail came yet
+        co_return answer;
+    }
+    AccountFacts facts;
+    facts.address = address;
+    answer.columns = {"address", "finding"};
+    try {
+        auto report = co_await check_account(*account, facts, repair);
+        for (const auto& finding : report.findings)
+            answer.rows.push_back({address, finding});
+        if (report.clean) answer.rows.push_back({address, "clean"});
+        answer.exit_code = report.clean ? 0 : 1;
+    } catch (const ipc::PeerLost&) {
+        answer.exit_code = EX_SOFTWARE;
+        answer.error = cat("the check of ", address, " ended early; see the log");
+    }
+    co_return answer;
+}
+
+void Keeper::erase_old() {
+    for (const Id& account : buried_before(UtcTime{clock_.now().ms - kGraceMs})) {
+        nursery_.spawn(erase(account));
+    }
+}
+
+// A process of its own, in its own sandbox, removes what is below; the empty directory goes here.
+task<> Keeper::erase(Id account) {
+    AccountFacts facts;
+    facts.address = Spawn::deleted_directory(account);
+    {
+        auto lease = co_await table_.acquire_alone(account, facts, Purpose::erase);
+        if (!lease) co_return;
+        // It ends by itself, which closes its channel; its answer is the empty directory.
+        ipc::Channel& channel = lease.channel();
+        ipc::Fsck nothing;
+        try {
+            co_await channel.call(nothing, kEraseTimeoutMs);
+        } catch (const ipc::PeerLost&) {
+        }
+    }
+    const std::string directory = Spawn::deleted_directory(account);
+    if (::rmdir(directory.c_str()) == 0) {
+        log::Event("account.erased", log::Level::notice).with("directory", directory);
+    }
+}
+
+} // namespace tambo::mailboxd
