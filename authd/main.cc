@@ -37,15 +37,14 @@ int main() {
     ipc::AdminServer admin_server(nursery, boot.take_listener("control"));
     authd::Admin admin(service, admin_server);
 
-    const auto take_file = [&](const std::string& name, const UniqueFd& file) {
+    control.on_file = [&](const std::string& name, const UniqueFd& file) {
         const auto text = read_whole(file.get(), kFileMax, name);
         if (name == "aliases") service.set_aliases_file(text);
         if (name == "passwd") service.set_passwd(text);
     };
     for (const auto* name : {"aliases", "passwd"}) {
-        if (const UniqueFd file = boot.take_file(name)) take_file(name, file);
+        if (UniqueFd file = boot.take_file(name)) control.on_file(name, std::move(file));
     }
-    control.on_file = take_file;
     control.on_configure = [&](const ipc::Configure& message) {
         if (auto fresh = ipc::decode<conf::AuthdConfig>(message.config)) service.configure(*fresh);
     };

@@ -80,7 +80,7 @@ task<std::string> Exchange::ask(Server server, std::string query, int64_t window
               static_cast<int>(query.size()), on_answer, this);
     if (!finished_) {
         arm_timer();
-        static_cast<void>(co_await done_.wait(window_ms));
+        co_await done_.wait(window_ms);
     }
     co_return finished_ ? packet_ : std::string();
 }

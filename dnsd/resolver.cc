@@ -207,7 +207,7 @@ task<std::string> Resolver::exchange(Server server, std::string query, int64_t w
     while (pool_->used >= kExchangesMax) {
         const int64_t wait_ms = deadline_ms - clock_.monotonic_ms();
         if (wait_ms <= 0) co_return std::string();
-        static_cast<void>(co_await pool_->returned.wait(wait_ms));
+        co_await pool_->returned.wait(wait_ms);
     }
     const int64_t left_ms = std::max<int64_t>(1, deadline_ms - clock_.monotonic_ms());
     Pool::Use use(*pool_, nursery_);

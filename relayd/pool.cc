@@ -67,7 +67,7 @@ void Pool::close(std::unique_ptr<Connection> connection) {
 
 task<> Pool::say_goodbye(std::shared_ptr<Connection> connection) {
     connection->put("QUIT");
-    static_cast<void>(co_await connection->reply("the reply to QUIT", kGoodbyeMs));
+    co_await connection->reply("the reply to QUIT", kGoodbyeMs);
     connection->stream().finish();
 }
 

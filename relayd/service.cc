@@ -67,7 +67,7 @@ task<ipc::RelayDone> Service::relay(ipc::Relay job) {
         ~Running() { service.finished(); }
     } running{*this};
     while (running_at_once_ >= std::max<int64_t>(1, settings_->config.sessions_max)) {
-        static_cast<void>(co_await free_.wait());
+        co_await free_.wait();
     }
     struct Slot {
         Service& service;

@@ -30,8 +30,8 @@ task<> Transaction::run() {
         if (accepted_.empty()) {
             // RFC 2920 3.1: DATA was on its way before all recipients were refused.
             connection_.put(".");
-            static_cast<void>(co_await connection_.reply("the reply to an empty message",
-                                                         connection_.timeouts().final_ms));
+            co_await connection_.reply("the reply to an empty message",
+                                       connection_.timeouts().final_ms);
             co_return;
         }
         co_await send_content();
