@@ -109,7 +109,7 @@ LinkResult Linker::copy(const ipc::Deliver& job, const std::string& target) cons
     const std::string partial = target + ".part";
     ::unlinkat(mail_fd_, partial.c_str(), 0); // of an attempt that died
     const UniqueFd to(::openat(mail_fd_, partial.c_str(),
-                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0440));
+                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444));
     if (!to.valid()) {
         return errno == ENOENT ? LinkResult{LinkOutcome::no_account, ENOENT, false}
                                : result_of(errno);

@@ -310,11 +310,12 @@ task<ipc::ReplyText> Intake::resolve(TransactionPtr transaction, Acceptance& int
         std::move(resolution.recipients.begin(), resolution.recipients.end(),
                   std::back_inserter(answers));
     }
-    co_return take_answers(*transaction, std::move(answers), into);
+    const auto refusal = take_answers(*transaction, answers, into);
+    co_return refusal;
 }
 
 ipc::ReplyText Intake::take_answers(const Transaction& transaction,
-                                    std::vector<ipc::ResolvedRecipient> answers,
+                                    std::vector<ipc::ResolvedRecipient>& answers,
                                     Acceptance& into) {
     size_t refused = 0;
     const UtcTime now = into.envelope.accepted;

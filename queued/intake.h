@@ -68,7 +68,7 @@ class Intake {
     task<bool> is_complete(TransactionPtr transaction, ipc::Commit request);
     task<ipc::ReplyText> resolve(TransactionPtr transaction, Acceptance& into);
     ipc::ReplyText take_answers(const Transaction& transaction,
-                                std::vector<ipc::ResolvedRecipient> answers,
+                                std::vector<ipc::ResolvedRecipient>& answers,
                                 Acceptance& into);
     void fill_envelope(const Transaction& transaction,
                        const ipc::Commit& request,

@@ -70,8 +70,8 @@ void Connection::set_deadline(int64_t timeout_ms) {
     stream_.set_deadline(std::min(Loop::monotonic_ms() + timeout_ms, end_ms));
 }
 
-bool Connection::fail(Verdict verdict) {
-    failure_ = std::move(verdict);
+bool Connection::fail(const Verdict& verdict) {
+    failure_ = verdict;
     usable_ = false;
     return false;
 }
@@ -102,7 +102,7 @@ task<bool> Connection::greet() {
     // Another server, or this one later, may take what this one does not now. Only 521 is a
     // statement about the domain's mail (RFC 7504 4).
     verdict.permanent = greeting.code == kAcceptsNoMail;
-    co_return fail(std::move(verdict));
+    co_return fail(verdict);
 }
 
 // RFC 5321 4.1.1.1: EHLO, and HELO where that is not known.
@@ -213,7 +213,7 @@ task<bool> Connection::log_in(const SessionPolicy& policy) {
     if (answer.code == 235) co_return true; // RFC 4954 6
     auto verdict = Verdict::of(answer);
     verdict.permanent = false;
-    co_return fail(std::move(verdict));
+    co_return fail(verdict);
 }
 
 } // namespace tambo::relayd

@@ -93,7 +93,7 @@ class Connection {
     task<Opened> start_tls(const SessionPolicy& policy, const TlsContexts& contexts);
     task<bool> handshake(const SessionPolicy& policy, const TlsContexts& contexts);
     task<bool> log_in(const SessionPolicy& policy);
-    bool fail(Verdict verdict);
+    bool fail(const Verdict& verdict);
 
     Hop hop_;
     Timeouts timeouts_;

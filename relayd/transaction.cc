@@ -37,8 +37,9 @@ task<> Transaction::run() {
         co_await send_content();
         co_return;
     }
-    if (data.code != 0 && data.positive()) connection_.give_up(); // whatever it thinks comes now
-    if (accepted_.empty() || data.code == kClosing) co_return;
+    if (data.code == 0 || data.code == kClosing) co_return; // others may take those not settled
+    if (data.positive()) connection_.give_up();             // whatever it thinks comes now
+    if (accepted_.empty()) co_return;
     settle(accepted_, Verdict::of(data));
 }
 

@@ -118,6 +118,8 @@ def check_co_await(path, text):
             report(path, line, "?: in the operand of co_await")
         elif re.search(r"[{,(]\s*\{|\b[A-Z]\w*\{", operand):
             report(path, line, "braced temporary in the operand of co_await")
+    for found in re.finditer(r"\bco_return\s+(?!std::move)[^;]*\(.*std::move\(", code):
+        report(path, code.count("\n", 0, found.start()) + 1, "std::move in a call of co_return")
 
 
 def main():
