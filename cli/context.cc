@@ -17,18 +17,19 @@ namespace {
 constexpr const char* kDefaultConfig = "/etc/tambo/tambo.toml";
 }
 
-const conf::Config& Context::config() {
-    if (!is_loaded_) {
-        if (config_file.empty()) {
-            const char* named = std::getenv("TAMBO_CONFIG");
-            config_file = named != nullptr ? named : kDefaultConfig;
-        }
-        conf::Request request;
-        request.file = config_file;
-        loaded_ = conf::load(request);
-        is_loaded_ = true;
+void Context::load() {
+    if (is_loaded_) return;
+    if (config_file.empty()) {
+        const char* named = std::getenv("TAMBO_CONFIG");
+        config_file = named != nullptr ? named : kDefaultConfig;
     }
-    if (loaded_.config) return *loaded_.config;
+    conf::Request request;
+    request.file = config_file;
+    loaded_ = conf::load(request);
+    is_loaded_ = true;
+}
+
+void Context::fail_to_load() const {
     if (::access(config_file.c_str(), F_OK) != 0) {
         throw Failure{EX_NOINPUT, cat("no configuration ", config_file,
                                       "; tambo quickstart DOMAIN ADDRESS makes one")};
@@ -36,16 +37,28 @@ const conf::Config& Context::config() {
     throw Failure{EX_CONFIG, loaded_.report()};
 }
 
+const conf::Config& Context::config() {
+    load();
+    if (!loaded_.config) fail_to_load();
+    return *loaded_.config;
+}
+
+const conf::Config& Context::located() {
+    load();
+    if (!loaded_.located) fail_to_load();
+    return *loaded_.located;
+}
+
 std::string Context::control_socket(const std::string& daemon) {
-    return cat(config().directory, "/control/", daemon, ".sock");
+    return cat(located().directory, "/control/", daemon, ".sock");
 }
 
 std::string Context::submit_socket() {
-    return cat(config().directory, "/submit.sock");
+    return cat(located().directory, "/submit.sock");
 }
 
 std::string Context::drop_directory() {
-    return cat(config().directory, "/drop");
+    return cat(located().directory, "/drop");
 }
 
 bool Context::is_running() {

@@ -26,6 +26,9 @@ class Context {
 
     // Reads the configuration once. Throws Failure EX_CONFIG with all problems.
     const conf::Config& config();
+    // What is needed to find the suite and name it: also while the file has mistakes elsewhere, or
+    // names keys that only root can read.
+    const conf::Config& located();
     // "<directory>/control/<daemon>.sock".
     std::string control_socket(const std::string& daemon);
     std::string submit_socket();
@@ -43,6 +46,9 @@ class Context {
     bool is_running();
 
   private:
+    void load();
+    [[noreturn]] void fail_to_load() const;
+
     conf::Loaded loaded_;
     bool is_loaded_ = false;
 };

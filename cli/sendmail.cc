@@ -123,7 +123,7 @@ int proxy_smtp(int socket) {
 }
 
 int send_message(Context& context, const SendmailOptions& options) {
-    const std::string& hostname = context.config().hostname;
+    const std::string& hostname = context.located().hostname;
     const std::string input{std::istreambuf_iterator<char>(std::cin), {}};
     std::string error;
     const auto submission =

@@ -82,6 +82,7 @@ class Loading {
         });
         const bool errors = std::ranges::any_of(
             loaded_.problems, [](const Problem& p) { return p.severity == Severity::error; });
+        if (!failed_.contains("directory")) loaded_.located = config_;
         if (!errors) loaded_.config = std::move(config_);
         return std::move(loaded_);
     }
@@ -121,10 +122,10 @@ class Loading {
             take_table(table, "", file);
         } catch (const toml::parse_error& e) {
             report(place_of(file, e.source()), Severity::error, std::string(e.description()));
-            failed_.insert("hostname"); // what could not be read may well have set it
+            failed_.insert({"hostname", "directory"}); // it may well have set them
         } catch (const std::system_error& e) {
             report({file, 0, 0}, Severity::error, cat("cannot read: ", e.code().message()));
-            failed_.insert("hostname");
+            failed_.insert({"hostname", "directory"});
         }
     }
 

@@ -44,6 +44,9 @@ struct Request {
 struct Loaded {
     // Present if there was no error.
     std::optional<Config> config;
+    // Present if every file could be read as TOML and `directory` is right: enough to find the
+    // suite, whatever else is wrong. Keys with errors are at their defaults.
+    std::optional<Config> located;
     // Errors and warnings in the order of the places.
     std::vector<Problem> problems;
     // Where each key that is not at its default was set.

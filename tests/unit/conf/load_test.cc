@@ -145,6 +145,16 @@ TEST_CASE("a syntax error names its place and does not hide other files") {
     CHECK_FALSE(says(loaded, "hostname is not set"));
 }
 
+TEST_CASE("the suite is found whatever else is wrong") {
+    Directory dir;
+    const auto typo = load_text(dir, "directory = \"/srv/mail\"\nhostname = 3\ntypo = 1\n");
+    CHECK_FALSE(typo.config);
+    REQUIRE(typo.located);
+    CHECK(typo.located->directory == "/srv/mail");
+    CHECK_FALSE(load_text(dir, "directory = 3\n").located);
+    CHECK_FALSE(load_text(dir, "directory = \"/srv/mail\n").located);
+}
+
 TEST_CASE("an unreadable file is an error") {
     Request request;
     request.file = "/nonexistent/tambo.toml";

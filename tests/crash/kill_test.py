@@ -1,0 +1,117 @@
+"""kill -9 of every process under load: nothing acknowledged is lost, nothing local is doubled.
+
+The ledger lies outside the suite. Five rounds, fifty with TAMBO_FULL; in each every daemon is killed
+once, master included (restarted here), and so are the zygote and one account process.
+"""
+import os
+import signal
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+from ledger import (Ledger, Sender, Sink, accepts_within, connect_mx,  # noqa: E402
+                    connect_submission, queue_is_empty, read_mailboxes)
+from suite import Suite, SuiteError, wait_for  # noqa: E402
+
+PROCESSES = ["logd", "keyd", "dnsd", "authd", "keeper", "zygote", "account", "deliverd", "queued",
+             "relayd.", "mx.", "submit.", "imapd.", "pop3d.", "master"]
+ROUNDS = 50 if os.environ.get("TAMBO_FULL") else 5
+ACCEPT_S = 2.0
+
+
+def children(pid):
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+            return [int(p) for p in f.read().split()]
+    except FileNotFoundError:
+        return []
+
+
+class Kill(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.mkdtemp(prefix="tambo-", dir="/tmp")
+        os.chmod(directory, 0o755)
+        self.sink = Sink()
+        self.addCleanup(self.sink.close)
+        users = [("user%d@example.test" % i, "secret-%d" % i) for i in range(6)]
+        self.suite = Suite(directory, users=users, settings={
+            "relay.smarthost": "127.0.0.1:%d" % self.sink.port,
+            "queue.retry_min": "1s", "queue.retry_max": "2s"})
+        self.addCleanup(self.suite.destroy)
+        self.suite.start()
+        self.ledger = Ledger()
+        self.senders = []
+
+    def load(self):
+        addresses = [address for address, _ in self.suite.users]
+        for i in range(3):
+            self.senders.append(Sender(self.ledger, connect_mx(self.suite),
+                                       "stranger%d@elsewhere.test" % i, addresses))
+        address, password = self.suite.users[0]
+        self.senders.append(Sender(self.ledger,
+                                   connect_submission(self.suite, address, password), address,
+                                   ["someone@sink.test", addresses[1]]))
+        for sender in self.senders:
+            sender.start()
+            self.addCleanup(sender.stop)
+
+    def pid_of(self, process):
+        """None: there is none at the moment."""
+        if process == "master":
+            return self.suite.pid
+        if process in ("zygote", "account"):
+            zygotes = children(self.pid_of("keeper"))
+            if process == "zygote" or not zygotes:
+                return zygotes[0] if zygotes else None
+            accounts = children(zygotes[0])
+            return accounts[-1] if accounts else None
+        for row in self.suite.status():
+            if row["process"].startswith(process) and row["pid"]:
+                return int(row["pid"])
+        return None
+
+    def kill(self, process):
+        pid = wait_for(lambda: self.pid_of(process), what="a process " + process)
+        at = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        if process != "master":
+            return at
+        self.suite.process.wait()
+        at = time.monotonic()
+        self.suite.start_master()
+        return at
+
+    def test_nothing_is_lost(self):
+        self.load()
+        slowest, recipient = {}, self.suite.users[2][0]
+        for _ in range(ROUNDS):
+            for process in PROCESSES:
+                at = self.kill(process)
+                took = accepts_within(self.suite, 20, self.ledger, recipient, at)
+                self.assertIsNotNone(took, "no 250 within 20 s after %s was killed\n%s"
+                                     % (process, self.suite.log_tail()))
+                slowest[process] = max(took, slowest.get(process, 0))
+        for sender in self.senders:
+            sender.stop()
+        for sender in self.senders:
+            sender.join(60)
+        self.report(slowest)
+
+    def report(self, slowest):
+        wait_for(lambda: queue_is_empty(self.suite), 120, "the queue to become empty")
+        mailboxes = read_mailboxes(self.suite, self.suite.users)
+        complaints, doubled = self.ledger.check(mailboxes, self.sink.counts)
+        print("%d acknowledged, %d refused, %d unknown, %d doubled at the sink; slowest 250: %s"
+              % (len(self.ledger.acknowledged), len(self.ledger.refused), len(self.ledger.unknown),
+                 doubled, ", ".join("%s %.2f s" % item for item in slowest.items())))
+        print("refused because:", dict(self.ledger.reasons))
+        self.assertEqual(complaints, [], "%d complaints" % len(complaints))
+        self.assertGreater(len(self.ledger.acknowledged), 20 * ROUNDS)
+        self.assertGreater(sum(self.sink.counts.values()), ROUNDS)
+        self.assertEqual({p: t for p, t in slowest.items() if t > ACCEPT_S}, {})
+
+
+if __name__ == "__main__":
+    unittest.main()

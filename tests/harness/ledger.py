@@ -1,0 +1,239 @@
+"""Load with a ledger: what was acknowledged, refused or left unknown, kept outside the suite.
+
+Senders submit numbered messages to local accounts and to a sink that plays another domain's server;
+afterwards Ledger.check() compares what they were told with what lies in the mailboxes and the sink.
+"""
+import collections
+import imaplib
+import random
+import re
+import smtplib
+import socketserver
+import ssl
+import threading
+import time
+
+MARK = re.compile(rb"^X-Ledger: (\S+)", re.M | re.I)
+
+
+class Ledger:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.next = 0
+        self.acknowledged, self.refused, self.unknown = {}, {}, {}  # number -> recipient
+        self.reasons = collections.Counter()
+
+    def begin(self):
+        with self.lock:
+            self.next += 1
+            return "n%d" % self.next
+
+    def note(self, into, number, recipient, reason=None):
+        with self.lock:
+            into[number] = recipient
+            if reason and into is not self.acknowledged:
+                self.reasons[reason[:60]] += 1
+
+    def check(self, mailboxes, sink):
+        """mailboxes: address -> Counter of numbers; sink: Counter. Returns (complaints, duplicates
+        at the sink)."""
+        complaints = []
+        for number, recipient in self.acknowledged.items():
+            if recipient in mailboxes:
+                found = mailboxes[recipient][number]
+                if found != 1:
+                    complaints.append("%s for %s was acknowledged and is there %d times"
+                                      % (number, recipient, found))
+            elif sink[number] < 1:
+                complaints.append("%s for %s was acknowledged and never reached the sink"
+                                  % (number, recipient))
+        for number, recipient in self.refused.items():
+            found = mailboxes.get(recipient, sink)[number]
+            if found:
+                complaints.append("%s for %s was refused and is there %d times"
+                                  % (number, recipient, found))
+        for number, recipient in self.unknown.items():
+            if recipient in mailboxes and mailboxes[recipient][number] > 1:
+                complaints.append("%s for %s (unknown) is there %d times"
+                                  % (number, recipient, mailboxes[recipient][number]))
+        return complaints, sum(sink.values()) - len(sink)
+
+
+class Sender(threading.Thread):
+    """Sends one message after the other until told to stop; reconnects whatever happens."""
+
+    def __init__(self, ledger, connect, sender, recipients, bytes_max=20_000):
+        super().__init__(daemon=True)
+        self.ledger, self.connect, self.sender = ledger, connect, sender
+        self.recipients, self.bytes_max = recipients, bytes_max
+        self.random = random.Random(repr((sender, recipients)))
+        self.ending = threading.Event()
+        self.accepted = 0
+
+    def run(self):
+        while not self.ending.is_set():
+            try:
+                smtp = self.connect()
+            except (OSError, smtplib.SMTPException):
+                self.ending.wait(0.05)
+                continue
+            try:
+                while not self.ending.is_set() and self.send_one(smtp):
+                    pass
+                smtp.quit()
+            except (OSError, smtplib.SMTPException):
+                pass
+            finally:
+                smtp.close()
+
+    def compose(self, number, recipient):
+        body = "x" * 70 + "\r\n"
+        lines = self.random.randrange(1, self.bytes_max // 72)
+        return ("From: <%s>\r\nTo: <%s>\r\nSubject: %s\r\nX-Ledger: %s\r\n\r\n%s"
+                % (self.sender, recipient, number, number, body * lines)).encode()
+
+    def send_one(self, smtp):
+        """False: the connection is of no more use."""
+        number, recipient = self.ledger.begin(), self.random.choice(self.recipients)
+        text = self.compose(number, recipient)
+        try:
+            for code, reply in (smtp.mail(self.sender), smtp.rcpt(recipient)):
+                if code != 250:
+                    self.ledger.note(self.ledger.refused, number, recipient, reply.decode())
+                    smtp.rset()
+                    self.ending.wait(0.02)
+                    return code != 421
+        except (OSError, smtplib.SMTPException) as error:
+            self.ledger.note(self.ledger.refused, number, recipient, type(error).__name__)
+            return False
+        try:
+            code, reply = smtp.data(text)
+        except smtplib.SMTPDataError as error:  # before the text
+            self.ledger.note(self.ledger.refused, number, recipient, str(error.smtp_code))
+            return error.smtp_code != 421
+        except (OSError, smtplib.SMTPException) as error:
+            self.ledger.note(self.ledger.unknown, number, recipient, type(error).__name__)
+            return False
+        self.accepted += code == 250
+        into = self.ledger.acknowledged if code == 250 else self.ledger.refused
+        self.ledger.note(into, number, recipient, reply.decode(errors="replace"))
+        return code != 421
+
+    def stop(self):
+        self.ending.set()
+
+
+class Sink:
+    """Another domain's server: takes everything, and counts."""
+
+    def __init__(self):
+        counts = self.counts = collections.Counter()
+        lock = threading.Lock()
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                self.wfile.write(b"220 sink.test ESMTP\r\n")
+                while True:
+                    line = self.rfile.readline()
+                    if not line:
+                        return
+                    verb = line[:4].upper()
+                    if verb == b"EHLO":
+                        self.wfile.write(b"250-sink.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
+                    elif verb == b"DATA":
+                        self.wfile.write(b"354 go\r\n")
+                        text = bytearray()
+                        while True:
+                            line = self.rfile.readline()
+                            if not line:
+                                return
+                            if line == b".\r\n":
+                                break
+                            text += line
+                        with lock:
+                            counts[MARK.search(text).group(1).decode()] += 1
+                        self.wfile.write(b"250 2.0.0 taken\r\n")
+                    elif verb == b"QUIT":
+                        self.wfile.write(b"221 bye\r\n")
+                        return
+                    else:
+                        self.wfile.write(b"250 ok\r\n")
+
+            def finish(self):
+                try:
+                    super().finish()
+                except OSError:
+                    pass
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address, daemon_threads, request_queue_size = True, True, 64
+
+            def handle_error(self, request, client_address):
+                pass  # a relayd that was killed
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def connect_mx(suite):
+    """A function that opens a session with the mx port."""
+    return lambda: smtplib.SMTP("127.0.0.1", suite.ports["smtp"], "load.test", timeout=30)
+
+
+def connect_submission(suite, address, password):
+    tls = ssl.create_default_context(cafile=suite.ca)
+
+    def connect():
+        smtp = smtplib.SMTP_SSL("localhost", suite.ports["submissions"], "load.test", timeout=30,
+                                context=tls)
+        try:
+            smtp.login(address, password)
+        except BaseException:
+            smtp.close()
+            raise
+        return smtp
+    return connect
+
+
+def read_mailboxes(suite, users):
+    """address -> Counter of the numbers in INBOX, by IMAP."""
+    tls = ssl.create_default_context(cafile=suite.ca)
+    found = {}
+    for address, password in users:
+        counts = found[address] = collections.Counter()
+        with imaplib.IMAP4_SSL("localhost", suite.ports["imaps"], ssl_context=tls,
+                               timeout=60) as imap:
+            imap.login(address, password)
+            if imap.select("INBOX", readonly=True)[1] == [b"0"]:
+                continue
+            for part in imap.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (X-LEDGER)])")[1]:
+                if isinstance(part, tuple):
+                    counts[MARK.search(part[1]).group(1).decode()] += 1
+    return found
+
+
+def accepts_within(suite, seconds, ledger, recipient, since):
+    """How long after the moment since (monotonic) a new session on the mx port had a message
+    accepted; None if none had after that many seconds."""
+    probe = Sender(ledger, connect_mx(suite), "probe@elsewhere.test", [recipient], 200)
+    while time.monotonic() - since < seconds:
+        try:
+            smtp = probe.connect()
+        except (OSError, smtplib.SMTPException):
+            time.sleep(0.01)
+            continue
+        probe.send_one(smtp)
+        smtp.close()
+        if probe.accepted:
+            return time.monotonic() - since
+    return None
+
+
+def queue_is_empty(suite):
+    result = suite.tambo("queue", "list", check=False)
+    return result.returncode == 0 and not result.stdout.strip()
