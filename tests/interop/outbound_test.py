@@ -46,7 +46,9 @@ backup.test. MX 10 dead.postfix.test.
 backup.test. MX 20 mail.example.test.
 backup.test. MX 30 mx2.postfix.test.
 dead.test. MX 10 dead.postfix.test.
-peer.test. MX 10 mx.peer.test.
+second.test. MX 10 dead.postfix.test.
+second.test. MX 20 mx2.postfix.test.
+*.peer.test. MX 10 mx.peer.test.
 mx.peer.test. A 192.0.2.40
 stalled.test. MX 10 mx.stalled.test.
 mx.stalled.test. A 192.0.2.41
@@ -107,10 +109,11 @@ def set_up_world():
     World.stalled_id = send(World.suite, ["someone@stalled.test"], message("stalled"))
     World.mute_id = send(World.suite, ["someone@mute.test"], message("mute"))
     World.postfix = start(Postfix(
-        "mx2.postfix.test", [POSTFIX, POSTFIX6], ["postfix.test", "implicit.test", "six.test"], {
+        "mx2.postfix.test", [POSTFIX, POSTFIX6], ["postfix.test", "second.test", "implicit.test",
+                                                   "six.test"], {
             "smtpd_recipient_restrictions":
                 "check_recipient_access inline:{"
-                "{no@postfix.test = 550 5.7.1 the moon is full}}, reject_unauth_destination",
+                "{no@postfix.test = 550 5.7.1 the moon is full}}",
             "smtp_tls_security_level": "verify",
             "smtp_tls_CAfile": World.suite.ca,
             "always_add_missing_headers": "no"}))
@@ -226,7 +229,7 @@ class Case(unittest.TestCase):
         try:
             wait_for(complete, seconds, "trace", 0.2)
         except Exception:
-            self.fail("trace lacks %s:\n%s\n%s" % (
+            self.fail("the trace lacks %s:\n%s\n%s" % (
                 [words for words in wanted if missing(words)], trace,
                 World.postfix.tail()[-1500:] if World.postfix else ""))
         return trace
@@ -251,6 +254,8 @@ class Case(unittest.TestCase):
                             "relay.refused & " + recipient)
         self.assertNotIn("queue.deferred", trace)
         self.assertIn("attempts=1", trace)
+        self.events(queue_id, "queue.report & kind=failure & about=" + queue_id,
+                    "queue.delivered & alice@example.test & mailbox=INBOX")
         return queue_id, text
 
     def assert_at_postfix(self, data, count=1):
@@ -265,11 +270,11 @@ class Case(unittest.TestCase):
 class ToPostfix(Case):
     def test_second_exchanger_after_a_dead_one(self):
         data = message("second")
-        queue_id = send(World.suite, ["carol@postfix.test"], data)
+        queue_id = send(World.suite, ["carol@second.test"], data)
         self.events(
             queue_id, "smtp.accepted", "relay.attempt_failed & host=dead.postfix.test & refused",
             "relay.connected & host=mx2.postfix.test & ip=192.0.2.20 & tls=TLSv1.3",
-            "relay.sent & carol@postfix.test & code=250 & queued as",
+            "relay.sent & carol@second.test & code=250 & queued as",
             "queue.relayed & host=mx2.postfix.test & tls=TLSv1.3")
         top = self.assert_at_postfix(data)
         self.assertIn("Return-Path: <alice@example.test>", top)
@@ -370,39 +375,39 @@ class Refusals(Case):
         self.assertEqual(reports(World.suite, queue_id, "failed"), [])
 
     def test_put_off_at_rcpt(self):
-        recipient = "later@peer.test"
+        recipient = "x@later.peer.test"
         self.retried({recipient: ["450 4.2.0 greylisted", "450 4.2.0 greylisted", ""]},
                      "queue.deferred & attempts=1 & code=450 & greylisted",
                      "queue.deferred & attempts=2", recipient=recipient)
 
     def test_put_off_at_the_greeting(self):
         self.retried({"greeting": ["421 4.3.2 too busy", ""]},
-                     "queue.deferred & too busy", recipient="busy@peer.test")
+                     "queue.deferred & too busy", recipient="x@busy.peer.test")
 
     def test_put_off_after_the_message(self):
         self.retried({"message": ["451 4.3.0 disk trouble", ""]},
-                     "queue.deferred & disk trouble", recipient="disk@peer.test")
+                     "queue.deferred & disk trouble", recipient="x@disk.peer.test")
 
     def test_refused_after_the_message(self):
         World.peer.script["message"] = ["554 5.6.0 not this", ""]
-        queue_id, _ = self.assert_bounces("body@peer.test", "5.6.0", "not this")
+        queue_id, _ = self.assert_bounces("x@body.peer.test", "5.6.0", "not this")
 
     def test_reply_without_enhanced_code(self):
-        World.peer.script["old@peer.test"] = "550 go away"
-        self.assert_bounces("old@peer.test", "5.0.0", "go away")
+        World.peer.script["x@old.peer.test"] = "550 go away"
+        self.assert_bounces("x@old.peer.test", "5.0.0", "go away")
 
     def test_starttls_that_fails(self):
         World.peer.offers.append("STARTTLS")
         try:
             World.peer.script["STARTTLS"] = "220 go"
-            self.retried({}, "relay.attempt_failed & TLS handshake", recipient="tls@peer.test")
+            self.retried({}, "relay.attempt_failed & TLS handshake", recipient="x@tls.peer.test")
         finally:
             World.peer.offers.remove("STARTTLS")
 
     def test_a_server_of_seven_bits(self):
         World.peer.offers.remove("8BITMIME")
         try:
-            queue_id = send(World.suite, ["seven@peer.test"], message("seven"))
+            queue_id = send(World.suite, ["x@seven.peer.test"], message("seven"))
             self.events(queue_id, "relay.sent")
         finally:
             World.peer.offers.append("8BITMIME")
@@ -414,7 +419,7 @@ class Refusals(Case):
         self.assertEqual(part.get_payload(decode=True), text.get_payload(decode=True))
 
     def test_an_address_that_the_other_side_cannot_take(self):
-        queue_id = send(World.suite, ["m\u00fcller@peer.test"], message("no-utf8"),
+        queue_id = send(World.suite, ["m\u00fcller@utf.peer.test"], message("no-utf8"),
                         options=("BODY=8BITMIME", "SMTPUTF8"))
         self.events(queue_id, "queue.failed & enhanced=5.6.7")
 
@@ -470,7 +475,8 @@ class Lifetime(Case):
         self.assertEqual(fields["x@dead.test"]["Status"], "4.4.7")
         self.assertIn("dead.postfix.test", text)
         self.assertEqual(len(reports(World.hub, queue_id, "delayed")), 1)
-        self.events(queue_id, "queue.deferred & refused", "queue.failed", suite=World.hub)
+        self.events(queue_id, "queue.deferred & refused", "queue.failed",
+                    "queue.report & kind=delay", "queue.report & kind=failure", suite=World.hub)
         self.assertEqual(World.hub.tambo("queue", "list").count(queue_id), 0)
 
 
