@@ -13,6 +13,9 @@ import tempfile
 from suite import ROOT, SuiteError, wait_for
 
 INSIDE = "TAMBO_TEST_NAMESPACE"
+# Whom the other servers relay for. Not the servers themselves: a connection to an address of lo
+# comes from that same address.
+CLIENT = "192.0.2.90"
 NAMESPACES = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # Mapped: users below 65536, of which the daemons and Postfix need some (package uidmap).
 UNPRIVILEGED = ["--user", "--map-root-user", "--map-auto"]
@@ -51,9 +54,9 @@ def run(*command):
 
 
 def set_up(addresses, resolver, directory):
-    """Gives lo the addresses, and this namespace a resolv.conf and users that are needed."""
+    """Gives lo the addresses and CLIENT, and this namespace a resolv.conf and what users it needs."""
     run("ip", "link", "set", "lo", "up")
-    for address in addresses:
+    for address in [*addresses, CLIENT]:
         if ":" in address:
             run("ip", "addr", "add", address + "/128", "dev", "lo", "nodad")
         else:

@@ -7,7 +7,7 @@ import pwd
 import shutil
 import tempfile
 
-from network import Process
+from network import CLIENT, Process
 from suite import make_certificates
 
 MAIN_CF = """compatibility_level = 3.6
@@ -21,7 +21,7 @@ maillog_file = {top}/postfix.log
 maillog_file_prefixes = {top}
 myhostname = {hostname}
 mydestination =
-mynetworks_style = host
+mynetworks = {client}
 alias_maps =
 local_recipient_maps =
 inet_interfaces = {addresses}
@@ -83,7 +83,7 @@ class Postfix(Process):
         for name in ("data", "mail"):
             os.chown(path(name), owner.pw_uid, owner.pw_gid)
         first, *others = addresses
-        values = dict(top=self.top, hostname=hostname, addresses=", ".join(addresses), first=first,
+        values = dict(top=self.top, hostname=hostname, addresses=", ".join(addresses), first=first, client=CLIENT,
                       domains=", ".join(domains), uid=owner.pw_uid, gid=owner.pw_gid)
         with open(path("conf", "main.cf"), "w") as f:
             f.write(MAIN_CF.format(**values))

@@ -4,6 +4,7 @@ server with every kind of domain, a second Tambo, and peers that refuse, hang or
 Everything in namespaces of the test's own (tests/harness/network.py); release build.
 """
 import email
+import email.header
 import imaplib
 import os
 import re
@@ -18,14 +19,16 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import network  # noqa: E402
 from peer import Peer  # noqa: E402
 from postfix import Postfix  # noqa: E402
-from suite import Suite, wait_for  # noqa: E402
+from suite import Suite, SuiteError, wait_for  # noqa: E402
+from unpacked import Exim, OpenSmtpd  # noqa: E402
 
-OURS, HUB, BRANCH, POSTFIX, PEER, STALLED, MUTE, NAMES = (
+OURS, HUB, BRANCH, POSTFIX, PEER, STALLED, MUTE, NAMES, EXIM, OPENSMTPD = (
     "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.20", "192.0.2.40", "192.0.2.41", "192.0.2.42",
-    "192.0.2.53")
+    "192.0.2.53", "192.0.2.60", "192.0.2.70")
 POSTFIX6 = "2001:db8::20"
 # 192.0.2.30: a host on which nobody listens.
-ADDRESSES = [OURS, HUB, BRANCH, POSTFIX, PEER, STALLED, MUTE, NAMES, POSTFIX6, "192.0.2.30"]
+ADDRESSES = [OURS, HUB, BRANCH, POSTFIX, PEER, STALLED, MUTE, NAMES, POSTFIX6, EXIM,
+             OPENSMTPD, "192.0.2.30"]
 RECORDS = """
 example.test. MX 10 mail.example.test.
 mail.example.test. A 192.0.2.1
@@ -54,9 +57,16 @@ stalled.test. MX 10 mx.stalled.test.
 mx.stalled.test. A 192.0.2.41
 mute.test. MX 10 mx.mute.test.
 mx.mute.test. A 192.0.2.42
+exim.test. MX 10 mx.exim.test.
+mx.exim.test. A 192.0.2.60
+notexim.test. MX 10 mx.exim.test.
+osmtpd.test. MX 10 mx.osmtpd.test.
+mx.osmtpd.test. A 192.0.2.70
 1.2.0.192.in-addr.arpa. PTR mail.example.test.
 2.2.0.192.in-addr.arpa. PTR smart.hub.test.
 20.2.0.192.in-addr.arpa. PTR mx2.postfix.test.
+60.2.0.192.in-addr.arpa. PTR mx.exim.test.
+70.2.0.192.in-addr.arpa. PTR mx.osmtpd.test.
 """
 ALICE = "alice@example.test"
 # What a stalled server did not answer: limits::relay_data_timeout_ms, relay_command_timeout_ms.
@@ -258,13 +268,38 @@ class Case(unittest.TestCase):
                     "queue.delivered & alice@example.test & mailbox=INBOX")
         return queue_id, text
 
-    def assert_at_postfix(self, data, count=1):
-        """Below what servers put on top lies what was sent, byte for byte."""
+    def assert_at(self, server, data):
+        """Below what servers put on top lies what was sent, byte for byte; returns the top."""
         wanted = data.replace(b"\r\n", b"\n")
-        found = wait_for(lambda: [text for text in World.postfix.mail() if text.endswith(wanted)],
-                         20, "the message at Postfix")
-        self.assertEqual(len(found), count)
+        found = wait_for(lambda: [text for text in server.mail() if text.endswith(wanted)], 20,
+                         "the message at the other server")
+        self.assertEqual(len(found), 1)
         return found[0][:-len(wanted)].decode()
+
+    def assert_at_postfix(self, data):
+        return self.assert_at(World.postfix, data)
+
+    def comes_through(self, server, address, hostname, data, options=(),
+                      sender="carol@postfix.test"):
+        """Given to that server, it arrives at bob here, byte for byte; returns our queue id."""
+        with smtplib.SMTP(address, 25, source_address=(network.CLIENT, 0), timeout=30) as smtp:
+            smtp.ehlo("client.postfix.test")
+            if "SMTPUTF8" in options:
+                smtp.command_encoding = "utf-8"
+            check_reply(smtp.mail(sender, options))
+            check_reply(smtp.docmd("RCPT TO:<bob@example.test>"))
+            check_reply(smtp.data(data))
+        try:
+            found = wait_for(lambda: [m for m in mail_of(World.suite, 1) if m.endswith(data)], 30,
+                             "the message in bob's INBOX", 0.3)
+        except SuiteError as error:
+            self.fail("%s\n%s\n%s" % (error, server.tail(), World.suite.log_tail()))
+        self.assertEqual(len(found), 1)
+        top = found[0][:-len(data)].decode()
+        self.assertIn("Return-Path: <%s>" % sender, top)
+        ours = email.message_from_string(top)["Received"]
+        self.assertRegex(ours, r"from %s[\s\S]*TLSv1\.3" % re.escape(hostname))
+        return re.search(r"by mail\.example\.test[\s\S]*?id ([0-9A-Za-z-]+)", ours).group(1)
 
 
 class ToPostfix(Case):
@@ -424,23 +459,62 @@ class Refusals(Case):
         self.events(queue_id, "queue.failed & enhanced=5.6.7")
 
 
+class OtherServers(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.exim = start(Exim("mx.exim.test", EXIM, "exim.test", NAMES, World.suite.ca))
+        cls.opensmtpd = start(OpenSmtpd("mx.osmtpd.test", OPENSMTPD, "osmtpd.test", NAMES,
+                                        World.suite.ca))
+
+    def test_to_exim(self):
+        data = message("to-exim", subject="Gr\u00fc\u00dfe")
+        queue_id = send(World.suite, ["m\u00fcller@exim.test"], data,
+                        options=("BODY=8BITMIME", "SMTPUTF8"))
+        self.events(queue_id, "relay.sent & host=mx.exim.test & tls=TLSv1.3 & id=")
+        self.assertIn("Return-path: <alice@example.test>", self.assert_at(self.exim, data))
+
+    def test_from_exim(self):
+        data = message("from-exim", subject="Gr\u00fc\u00dfe")
+        queue_id = self.comes_through(self.exim, EXIM, "mx.exim.test", data,
+                                      ("BODY=8BITMIME", "SMTPUTF8"), "m\u00fcller@exim.test")
+        self.events(queue_id, "queue.delivered & bob@example.test")
+
+    def test_refused_by_exim(self):
+        # Not one of its domains: a route that points to the wrong server.
+        self.assert_bounces("x@notexim.test", "5.0.0", "relay not permitted", "mx.exim.test")
+
+    def test_to_opensmtpd_with_its_broken_tls(self):
+        data = message("to-opensmtpd")
+        queue_id = send(World.suite, ["carol@osmtpd.test"], data)
+        self.events(queue_id, "relay.attempt_failed & TLS handshake with mx.osmtpd.test",
+                    "relay.sent & host=mx.osmtpd.test & Message accepted for delivery")
+        self.assert_at(self.opensmtpd, data)
+
+    def test_header_converted_for_opensmtpd(self):
+        """It knows 8BITMIME and no SMTPUTF8."""
+        data = message("convert", subject="Gr\u00fc\u00dfe")
+        queue_id = send(World.suite, ["carol@osmtpd.test"], data,
+                        options=("BODY=8BITMIME", "SMTPUTF8"))
+        self.events(queue_id, "relay.sent & host=mx.osmtpd.test")
+        body = data.partition(b"\r\n\r\n")[2].replace(b"\r\n", b"\n")
+        found = wait_for(lambda: [m for m in self.opensmtpd.mail() if b"<convert@" in m], 20,
+                         "the message at OpenSMTPD")[0]
+        self.assertTrue(found.endswith(body))
+        header = found[:-len(body)]
+        self.assertTrue(header.isascii())
+        subject = email.message_from_bytes(header)["Subject"]
+        self.assertEqual(str(email.header.make_header(email.header.decode_header(subject))),
+                         "Gr\u00fc\u00dfe")
+
+    def test_from_opensmtpd(self):
+        queue_id = self.comes_through(self.opensmtpd, OPENSMTPD, "mx.osmtpd.test",
+                                      message("from-opensmtpd"), sender="carol@osmtpd.test")
+        self.events(queue_id, "queue.delivered & bob@example.test")
+
+
 class FromPostfix(Case):
-    def deliver(self, data, options=(), sender="carol@postfix.test"):
-        with smtplib.SMTP(POSTFIX, 25, source_address=(POSTFIX, 0), timeout=30) as smtp:
-            smtp.ehlo("client.postfix.test")
-            if "SMTPUTF8" in options:
-                smtp.command_encoding = "utf-8"
-            check_reply(smtp.mail(sender, options))
-            check_reply(smtp.docmd("RCPT TO:<bob@example.test>"))
-            check_reply(smtp.data(data))
-        found = wait_for(lambda: [m for m in mail_of(World.suite, 1) if m.endswith(data)], 30,
-                         "the message in bob's INBOX\n" + World.postfix.tail(), 0.3)
-        self.assertEqual(len(found), 1)
-        top = found[0][:-len(data)].decode()
-        self.assertIn("Return-Path: <%s>" % sender, top)
-        self.assertIn("Received: from mx2.postfix.test", top)
-        return re.search(r"Received:(?:.*\r\n[ \t])*.* by mail\.example\.test.*?id ([0-9A-Za-z-]+)",
-                         top.replace("\r\n\t", " ").replace("\r\n ", " ")).group(1)
+    def deliver(self, *arguments, **more):
+        return self.comes_through(World.postfix, POSTFIX, "mx2.postfix.test", *arguments, **more)
 
     def test_over_verified_tls(self):
         queue_id = self.deliver(message("in"), ("BODY=8BITMIME",))
@@ -453,7 +527,7 @@ class FromPostfix(Case):
         self.deliver(data, ("BODY=8BITMIME", "SMTPUTF8"), sender="m\u00fcller@postfix.test")
 
     def test_unknown_recipient_comes_back_from_postfix(self):
-        with smtplib.SMTP(POSTFIX, 25, source_address=(POSTFIX, 0), timeout=30) as smtp:
+        with smtplib.SMTP(POSTFIX, 25, source_address=(network.CLIENT, 0), timeout=30) as smtp:
             smtp.sendmail("carol@postfix.test", ["nobody@example.test"], message("in-unknown"))
         found = wait_for(lambda: [t for t in World.postfix.mail()
                                   if b"nobody@example.test" in t and b"multipart/report" in t],
