@@ -165,7 +165,7 @@ table virtuals {{ "@" = "vmail" }}
 listen on {address} tls pki "{hostname}"
 action "in" maildir virtual <virtuals>
 action "out" relay tls src {address}
-match from any for domain "{domain}" action "in"
+match from any for domain {{ "{domain}", "old.{domain}" }} action "in"
 match from src {client} for any action "out"
 """
 

@@ -61,6 +61,7 @@ exim.test. MX 10 mx.exim.test.
 mx.exim.test. A 192.0.2.60
 notexim.test. MX 10 mx.exim.test.
 osmtpd.test. MX 10 mx.osmtpd.test.
+old.osmtpd.test. MX 10 mx.osmtpd.test.
 mx.osmtpd.test. A 192.0.2.70
 1.2.0.192.in-addr.arpa. PTR mail.example.test.
 2.2.0.192.in-addr.arpa. PTR smart.hub.test.
@@ -485,7 +486,7 @@ class OtherServers(Case):
 
     def test_to_opensmtpd_with_its_broken_tls(self):
         data = message("to-opensmtpd")
-        queue_id = send(World.suite, ["carol@osmtpd.test"], data)
+        queue_id = send(World.suite, ["carol@old.osmtpd.test"], data)
         self.events(queue_id, "relay.attempt_failed & TLS handshake with mx.osmtpd.test",
                     "relay.sent & host=mx.osmtpd.test & Message accepted for delivery")
         self.assert_at(self.opensmtpd, data)
