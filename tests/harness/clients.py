@@ -7,6 +7,7 @@ import base64
 import imaplib
 import os
 import pty
+import pwd
 import re
 import shutil
 import signal
@@ -29,8 +30,10 @@ class Lab:
         # are other users.
         self.dir = tempfile.mkdtemp(prefix="tambo-", dir=os.environ.get("TMPDIR", "/tmp"))
         os.chmod(self.dir, 0o755)
+        # Clients are run by an ordinary user; some refuse to work for root.
+        self.user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self.home = os.path.join(self.dir, "home")
-        os.mkdir(self.home, 0o700)
+        self.make_directory(self.home)
         users = [(name + "@example.test", name + "-secret") for name in names]
         self.suite = Suite(os.path.join(self.dir, "suite"), users=users, **arguments)
         self.ports = self.suite.ports
@@ -54,11 +57,30 @@ class Lab:
     def write(self, name, content, mode=0o600):
         """A file in the clients' home; returns its path."""
         path = self.path(name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self.make_directory(os.path.dirname(path))
         with open(path, "wb") as f:
             f.write(content if isinstance(content, bytes) else content.encode())
         os.chmod(path, mode)
+        self.give(path)
         return path
+
+    def give(self, path):
+        if self.user:
+            os.chown(path, self.user.pw_uid, self.user.pw_gid)
+
+    def make_directory(self, path):
+        """One of the clients' user, with those above it in the home."""
+        if not os.path.isdir(path):
+            if path != self.home:
+                self.make_directory(os.path.dirname(path))
+            os.mkdir(path, 0o700)
+            self.give(path)
+        return path
+
+    def make_maildir(self, *parts):
+        for folder in ("new", "cur", "tmp"):
+            self.make_directory(self.path(*parts, folder))
+        return self.path(*parts)
 
     @property
     def ca(self):
@@ -71,11 +93,17 @@ class Lab:
         return {"PATH": os.environ["PATH"], "HOME": self.home, "TMPDIR": self.home, "LANG": "C.UTF-8",
                 "TERM": "xterm", "USER": "tester", "LOGNAME": "tester", "EMAIL": ""}
 
+    def identity(self):
+        if not self.user:
+            return {}
+        return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
+
     def run(self, *command, stdin=b"", timeout=60):
         """Runs a client in the home; its result has returncode and stdout with stderr in it, bytes."""
         process = subprocess.Popen(command, cwd=self.home, env=self.environment(),
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, start_new_session=True)
+                                   stderr=subprocess.STDOUT, start_new_session=True,
+                                   **self.identity())
         try:
             output, _ = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
@@ -87,9 +115,10 @@ class Lab:
     def run_on_terminal(self, *command, timeout=60):
         """The same for a client that wants a screen; stdout is what it drew."""
         master, slave = pty.openpty()
-        process = subprocess.Popen(["setsid", "--ctty", "--wait", *command], cwd=self.home,
+        # Not a group leader, so setsid does not fork: the client has the process id.
+        process = subprocess.Popen(["setsid", "--ctty", *command], cwd=self.home,
                                    env={**self.environment(), "LINES": "24", "COLUMNS": "80"},
-                                   stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+                                   stdin=slave, stdout=slave, stderr=slave, **self.identity())
         os.close(slave)
         output = []
 
@@ -152,12 +181,22 @@ class Lab:
 def trace_and_rest(raw):
     """Splits a delivered message behind the trace fields that the server put in front."""
     position, seen = 0, []
-    for field in re.finditer(rb"([!-9;-~]+):[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", raw):
+    for field in re.finditer(rb"([!-9;-~]+):[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*", raw):
         if field.start() != position or field.group(1).lower() not in TRACE_FIELDS:
             break
         seen.append(field.group(1).lower())
         position = field.end()
     return seen, raw[position:]
+
+
+def first_difference(found, expected):
+    """None, or where two messages part: a diff of them would take minutes."""
+    if found == expected:
+        return None
+    at = next((i for i, (a, b) in enumerate(zip(found, expected)) if a != b),
+              min(len(found), len(expected)))
+    return "octet %d of %d and %d: %r, expected %r" % (
+        at, len(found), len(expected), found[at - 20:at + 40], expected[at - 20:at + 40])
 
 
 def rich_message(sender, recipient, subject, utf8_headers=False):
@@ -220,9 +259,3 @@ def maildir(path):
             with open(os.path.join(directory, name), "rb") as f:
                 found.append(f.read())
     return found
-
-
-def make_maildir(path):
-    for folder in ("new", "cur", "tmp"):
-        os.makedirs(os.path.join(path, folder))
-    return path
