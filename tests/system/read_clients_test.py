@@ -21,9 +21,10 @@ IMAP_TLS = {"imap": False, "imaps": True}
 
 
 def same_space(message):
-    """One space behind each field's colon and none at the end of its lines."""
+    """One space behind each field's colon and none at the end of its lines, as getmail writes it."""
     head, body = message.split(b"\n\n", 1)
     head = re.sub(rb"(?m)^([!-9;-~]+):[ \t]*", rb"\1: ", head)
+    head = re.sub(rb"\nX-getmail-retrieved-from-mailbox: [^\n]*", b"", head)
     return re.sub(rb"(?m)[ \t]+$", b"", head) + b"\n\n" + body
 
 
