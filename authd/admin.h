@@ -41,6 +41,7 @@ class Admin {
     task<ipc::AdminAnswer> password_set(ipc::AdminRequest request, ipc::Asker asker);
     task<ipc::AdminAnswer> password_check(ipc::AdminRequest request, ipc::Asker asker);
 
+    std::optional<std::string> alias_target(const Alias& alias, const smtp::Address& target);
     Account require_account(const std::string& text);
     ipc::AdminAnswer set_disabled(const Words& words, bool disabled);
 

@@ -98,6 +98,15 @@ ipc::AdminAnswer Admin::alias_list(const Words& words) {
     return answer;
 }
 
+// The target as it stands in the alias, whatever its case; nullopt if it is none.
+std::optional<std::string> Admin::alias_target(const Alias& alias, const smtp::Address& target) {
+    for (const auto& text : service_.directory().alias_targets(alias.local, alias.domain)) {
+        const auto known = smtp::parse_address(text);
+        if (known && known->key() == target.key()) return text;
+    }
+    return std::nullopt;
+}
+
 ipc::AdminAnswer Admin::alias_add(const Words& words) {
     Alias alias = alias_of(word(words, 0, "ALIAS"));
     word(words, 1, "TARGET");
@@ -108,7 +117,9 @@ ipc::AdminAnswer Admin::alias_add(const Words& words) {
     }
     size_t added = 0;
     for (size_t i = 1; i < words.size(); ++i) {
-        alias.target = address_of(words[i]).text();
+        const auto target = address_of(words[i]);
+        if (alias_target(alias, target)) continue;
+        alias.target = target.text();
         added += service_.directory().add_alias(alias);
     }
     if (added == 0) throw Refused{EX_CANTCREAT, "the alias has these targets already"};
@@ -122,7 +133,9 @@ ipc::AdminAnswer Admin::alias_remove(const Words& words) {
         removed = service_.directory().remove_alias(alias.local, alias.domain, "");
     }
     for (size_t i = 1; i < words.size(); ++i) {
-        removed += service_.directory().remove_alias(alias.local, alias.domain, words[i]);
+        const auto target = alias_target(alias, address_of(words[i]));
+        if (!target) throw Refused{EX_NOUSER, cat(words[0], " does not go to ", words[i])};
+        removed += service_.directory().remove_alias(alias.local, alias.domain, *target);
     }
     if (removed == 0) throw Refused{EX_NOUSER, cat("no alias ", words[0])};
     return {};

@@ -76,7 +76,9 @@ ipc::AdminAnswer Context::ask_any(const std::string& daemon, ipc::AdminRequest r
         throw Failure{EX_NOPERM,
                       cat(error.what(), "; root and members of tambo-admin may use this command")};
     }
-    if (can_run_offline(daemon)) return ask_offline(config(), daemon, std::move(request));
+    if (can_run_offline(located(), daemon)) {
+        return ask_offline(config(), daemon, std::move(request));
+    }
     throw Failure{EX_UNAVAILABLE, cat(daemon, " does not answer at ", control_socket(daemon),
                                       "; is tambo running? (systemctl status tambo)")};
 }

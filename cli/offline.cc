@@ -1,6 +1,7 @@
 #include "cli/offline.h"
 
 #include "cli/context.h"
+#include "common/base/check.h"
 #include "common/base/text.h"
 #include "common/conf/parts.h"
 #include "common/ipc/admin.h"
@@ -21,6 +22,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -28,7 +31,44 @@ namespace tambo::cli {
 
 namespace {
 
-constexpr const char* kAuthUser = "_tambo-auth";
+// What can be asked without the suite: what is in the files of one daemon alone.
+struct Alone {
+    std::string_view daemon, executable, user;
+    std::string_view file; // the word under which it is given its directory (master/wiring.cc)
+    std::string (*directory)(const conf::Config& config);
+    std::string (*part)(const conf::Config& config);
+};
+
+std::string log_directory(const conf::Config& config) {
+    const std::string& target = config.log.target;
+    return target.starts_with('/') ? target.substr(0, target.rfind('/') + 1)
+                                   : config.directory + "/log";
+}
+
+constexpr std::array kAlone{
+    Alone{"authd", "authd", "_tambo-auth", "accounts",
+          [](const conf::Config& c) { return c.directory + "/accounts"; },
+          [](const conf::Config& c) { return ipc::encode(conf::make_authd_config(c)); }},
+    Alone{"keeper", "mailboxd", "_tambo-mail", "mail",
+          [](const conf::Config& c) { return c.directory + "/mail"; },
+          [](const conf::Config& c) { return ipc::encode(conf::make_mailboxd_config(c)); }},
+    Alone{"logd", "logd", "_tambo-log", "directory", log_directory,
+          [](const conf::Config& c) { return ipc::encode(conf::make_logd_config(c, false)); }},
+};
+
+const Alone* find_alone(const std::string& daemon) {
+    const auto* found = std::ranges::find(kAlone, daemon, &Alone::daemon);
+    return found == kAlone.end() ? nullptr : found;
+}
+
+// The number under which the next start will open the accounts (master/epoch.h).
+uint32_t next_epoch(const std::string& directory) {
+    const std::string content = read_file(directory + "/epoch", 64);
+    const auto [digits, state] = split_once(std::string_view(content), ' ');
+    const auto number = parse_uint(digits, UINT32_MAX - 1);
+    if (!number) throw Failure{EX_DATAERR, cat(directory, "/epoch is damaged")};
+    return static_cast<uint32_t>(*number) + (state == "clean\n" ? 0 : 1);
+}
 
 // The same lock that master takes: one user of the directory at a time.
 UniqueFd take_lock(const std::string& directory) {
@@ -63,16 +103,22 @@ UniqueFd listen_at(const std::string& path) {
     return socket;
 }
 
-UniqueFd open_accounts(const conf::Config& config, ipc::Start& start) {
-    const std::string path = config.directory + "/accounts";
-    ::mkdir(config.directory.c_str(), 0755);
-    ::mkdir(path.c_str(), 0700);
-    const passwd* user = ::geteuid() == 0 ? ::getpwnam(kAuthUser) : nullptr;
+UniqueFd open_directory(const conf::Config& config, const Alone& alone, ipc::Start& start) {
+    const std::string path = alone.directory(config);
+    const passwd* user = ::geteuid() == 0 ? ::getpwnam(std::string(alone.user).c_str()) : nullptr;
     if (user != nullptr) {
         start.change_user = true;
         start.uid = user->pw_uid;
         start.gid = user->pw_gid;
-        if (::chown(path.c_str(), user->pw_uid, user->pw_gid) != 0) throw_errno("chown " + path);
+    }
+    if (alone.daemon == "authd") { // quickstart comes before the first start
+        ::mkdir(config.directory.c_str(), 0755);
+        ::mkdir(path.c_str(), 0700);
+        if (user != nullptr && ::chown(path.c_str(), start.uid, start.gid) != 0) {
+            throw_errno("chown " + path);
+        }
+    } else {
+        start.epoch = next_epoch(config.directory);
     }
     return open_or_throw(path, O_RDONLY | O_DIRECTORY);
 }
@@ -93,25 +139,32 @@ pid_t run_daemon(const std::string& executable, int control) {
 
 } // namespace
 
-bool can_run_offline(const std::string& daemon) {
-    return daemon == "authd";
+bool can_run_offline(const conf::Config& config, const std::string& daemon) {
+    if (daemon != "logd") return find_alone(daemon) != nullptr;
+    // Events of the journal are not ours to search.
+    const std::string file = conf::make_logd_config(config, false).file;
+    return ::access(cat(log_directory(config), '/', file).c_str(), F_OK) == 0;
 }
 
 ipc::AdminAnswer
 ask_offline(const conf::Config& config, const std::string& daemon, ipc::AdminRequest request) {
+    const Alone* alone = find_alone(daemon);
+    check(alone != nullptr, "this daemon cannot be asked alone");
     try {
         ipc::Start start;
         start.instance = daemon;
         start.directory = config.directory;
-        const UniqueFd accounts = open_accounts(config, start);
+        const UniqueFd directory = open_directory(config, *alone, start);
         const UniqueFd lock = take_lock(config.directory);
+        const std::string executable = daemon_path(std::string(alone->executable));
         const std::string socket_path = cat(config.directory, "/offline-", ::getpid(), ".sock");
         UniqueFd listener = listen_at(socket_path);
         auto [mine, theirs] = socket_pair(SOCK_SEQPACKET);
-        const pid_t child = run_daemon(daemon_path(daemon), theirs.get());
+        const pid_t child = run_daemon(executable, theirs.get());
         theirs.reset();
-        send_message(mine.get(), ipc::Configure{1, ipc::encode(conf::make_authd_config(config))});
-        send_message(mine.get(), ipc::OpenFile{"accounts", UniqueFd(::dup(accounts.get()))});
+        send_message(mine.get(), ipc::Configure{1, alone->part(config)});
+        send_message(mine.get(),
+                     ipc::OpenFile{std::string(alone->file), UniqueFd(::dup(directory.get()))});
         send_message(mine.get(), ipc::ListenSocket{"control", std::move(listener)});
         send_message(mine.get(), start);
         auto answer = ipc::ask_daemon(socket_path, std::move(request));
@@ -120,7 +173,7 @@ ask_offline(const conf::Config& config, const std::string& daemon, ipc::AdminReq
         int status = 0;
         ::waitpid(child, &status, 0);
         if (answer) return std::move(*answer);
-        throw Failure{EX_SOFTWARE, cat(daemon_path(daemon), " did not answer")};
+        throw Failure{EX_SOFTWARE, cat(executable, " did not answer")};
     } catch (const std::system_error& error) {
         throw Failure{EX_NOPERM, error.what()};
     }

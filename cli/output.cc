@@ -36,12 +36,28 @@ std::string render_json(const ipc::AdminAnswer& answer) {
     return out;
 }
 
+// A cell of a line: nothing in it ends the cell or moves a terminal's cursor. Quotes and
+// backslashes do neither, and what a daemon has escaped is not escaped again.
+std::string cell(std::string_view value, size_t bytes_max) {
+    std::string out;
+    std::string_view rest = value.substr(0, bytes_max);
+    for (;;) {
+        const auto end = rest.find_first_of("\"\\");
+        out += escape(rest.substr(0, end), bytes_max);
+        if (end == std::string_view::npos) break;
+        out.push_back(rest[end]);
+        rest.remove_prefix(end + 1);
+    }
+    if (value.size() > bytes_max) out += "...";
+    return out;
+}
+
 std::string render_tsv(const ipc::AdminAnswer& answer) {
     std::string out;
     for (const auto& row : answer.rows) {
         for (size_t i = 0; i < row.size(); ++i) {
             if (i > 0) out.push_back('\t');
-            out += escape(row[i], 65536);
+            out += cell(row[i], 65536);
         }
         out.push_back('\n');
     }
@@ -69,7 +85,7 @@ std::string render_table(const ipc::AdminAnswer& answer) {
     for (const auto& row : answer.rows) {
         cells.emplace_back();
         for (const auto& value : row)
-            cells.back().push_back(escape(value, 4096));
+            cells.back().push_back(cell(value, 4096));
     }
     std::vector<size_t> widths(answer.columns.size(), 0);
     for (const auto& row : cells) {
@@ -113,6 +129,8 @@ void print_answer(const ipc::AdminAnswer& answer, Format format) {
 }
 
 void complain(std::string_view text) {
+    while (text.ends_with('\n'))
+        text.remove_suffix(1);
     std::fprintf(stderr, "tambo: %.*s\n", static_cast<int>(text.size()), text.data());
 }
 

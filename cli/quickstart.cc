@@ -56,6 +56,9 @@ class Quickstart {
         if (address->domain_key != domain_) {
             throw Failure{EX_USAGE, cat(options_.address, " is not an address of ", domain_)};
         }
+        if (!options_.directory.empty() && options_.directory[0] != '/') {
+            throw Failure{EX_USAGE, cat(options_.directory, " is not an absolute path")};
+        }
         hostname_ = options_.hostname.empty() ? "mail." + domain_ : to_lower(options_.hostname);
     }
 
@@ -73,6 +76,11 @@ class Quickstart {
             } else {
                 report(Outcome::present, cat("configuration ", path, ", hostname ", configured));
             }
+            const std::string& place = context_.config().directory;
+            if (!options_.directory.empty() && options_.directory != place) {
+                report(Outcome::differs, cat("directory is ", place, " in ", path, ", not ",
+                                             options_.directory, "; change it there"));
+            }
             hostname_ = configured;
             return;
         }
@@ -84,29 +92,55 @@ class Quickstart {
                               cat("# tambo.toml(5); every other key has a safe default:\n"
                                   "#   tambo config show --defaults\n"
                                   "hostname = \"",
-                                  hostname_, "\"\n"),
+                                  hostname_, "\"\n", directory_line()),
                               0644);
         report(Outcome::made, cat("configuration ", path, ", hostname ", hostname_));
     }
 
-    bool has_row(const ipc::AdminAnswer& answer, const std::string& first) {
-        for (const auto& row : answer.rows) {
-            if (!row.empty() && iequals(row[0], first)) return true;
+    std::string directory_line() const {
+        if (options_.directory.empty()) return {};
+        std::string quoted;
+        for (const char c : options_.directory) {
+            if (c == '"' || c == '\\') quoted.push_back('\\');
+            quoted.push_back(c);
         }
-        return false;
+        return cat("directory = \"", quoted, "\"\n");
+    }
+
+    // The row whose first cell is this; nullptr if there is none.
+    static const std::vector<std::string>* find_row(const ipc::AdminAnswer& answer,
+                                                    const std::string& first) {
+        for (const auto& row : answer.rows) {
+            if (!row.empty() && iequals(row[0], first)) return &row;
+        }
+        return nullptr;
+    }
+
+    // state_at: the cell that says "enabled" or "disabled".
+    bool is_there(const ipc::AdminAnswer& answer,
+                  const std::string& name,
+                  size_t state_at,
+                  const std::string& noun,
+                  const std::string& note) {
+        const auto* row = find_row(answer, name);
+        if (row == nullptr) return false;
+        const std::string verb = noun == "account" ? "user" : noun;
+        if (row->at(state_at) == "disabled") {
+            report(Outcome::differs,
+                   cat(noun, ' ', name, " is disabled; tambo ", verb, " enable ", name));
+        } else {
+            report(Outcome::present, cat(noun, ' ', name, note));
+        }
+        return true;
     }
 
     void make_accounts() {
-        if (has_row(context_.ask("authd", "domain.list"), domain_)) {
-            report(Outcome::present, cat("domain ", domain_));
-        } else {
+        if (!is_there(context_.ask("authd", "domain.list"), domain_, 3, "domain", "")) {
             context_.ask("authd", "domain.add", {domain_});
             report(Outcome::made, cat("domain ", domain_));
         }
-        if (has_row(context_.ask("authd", "user.list", {domain_}), options_.address)) {
-            report(Outcome::present,
-                   cat("account ", options_.address, " (tambo passwd sets a new password)"));
-        } else {
+        if (!is_there(context_.ask("authd", "user.list", {domain_}), options_.address, 1, "account",
+                      " (tambo passwd sets a new password)")) {
             PasswordSource source = options_.source;
             if (!source.from_stdin && !::isatty(STDIN_FILENO)) source.generate = true;
             const Password password = obtain_password(source);
@@ -114,18 +148,31 @@ class Quickstart {
             report(Outcome::made, cat("account ", options_.address));
             if (password.generated) password_ = password.text;
         }
-        for (const auto role : kRoles) {
-            const std::string alias = cat(role, '@', domain_);
-            if (has_row(context_.ask("authd", "alias.list", {domain_}), alias)) {
-                report(Outcome::present, cat("alias ", alias));
-            } else if (!iequals(alias, options_.address)) {
-                context_.ask("authd", "alias.add", {alias, options_.address});
-                report(Outcome::made, cat("alias ", alias, " to ", options_.address));
-            }
-        }
+        for (const auto role : kRoles)
+            make_role(cat(role, '@', domain_));
         if (context_.ask("authd", "postmaster").rows.empty()) {
             context_.ask("authd", "postmaster", {options_.address});
         }
+    }
+
+    void make_role(const std::string& alias) {
+        if (iequals(alias, options_.address)) return;
+        std::string others;
+        for (const auto& row : context_.ask("authd", "alias.list", {domain_}).rows) {
+            if (!iequals(row.at(0), alias)) continue;
+            if (iequals(row.at(1), options_.address)) {
+                report(Outcome::present, cat("alias ", alias, " to ", options_.address));
+                return;
+            }
+            others += cat(others.empty() ? "" : ", ", row.at(1));
+        }
+        if (!others.empty()) {
+            report(Outcome::differs,
+                   cat("alias ", alias, " goes to ", others, ", not to ", options_.address));
+            return;
+        }
+        context_.ask("authd", "alias.add", {alias, options_.address});
+        report(Outcome::made, cat("alias ", alias, " to ", options_.address));
     }
 
     void print_steps() const {
@@ -198,6 +245,8 @@ void add_quickstart_command(CLI::App& app, Context& context, Action& action) {
     command->add_option("DOMAIN", options->domain)->required();
     command->add_option("ADDRESS", options->address)->required();
     command->add_option("--hostname", options->hostname, "name of this server; mail.DOMAIN");
+    command->add_option("--directory", options->directory,
+                        "where mail and everything else lives; /var/lib/tambo");
     command->add_flag("--stdin", options->source.from_stdin, "read the password from stdin");
     command->add_flag("--generate", options->source.generate, "make a password up");
     command->callback([&, options] {

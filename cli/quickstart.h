@@ -12,7 +12,7 @@
 namespace tambo::cli {
 
 struct QuickstartOptions {
-    std::string domain, address, hostname;
+    std::string domain, address, hostname, directory;
     PasswordSource source;
 };
 

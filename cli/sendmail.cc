@@ -16,6 +16,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -55,9 +56,14 @@ int read_reply(std::FILE* in, std::string& text) {
     return 0;
 }
 
-int exit_code_of(int code) {
+// By the enhanced code (RFC 3463): 550 alone may be no such user, or no right to.
+int exit_code_of(int code, std::string_view text) {
     if (code == 0 || code / 100 == 4) return EX_TEMPFAIL;
-    return code == 550 ? EX_NOUSER : code == 553 || code == 501 ? EX_DATAERR : EX_UNAVAILABLE;
+    const auto enhanced = text.substr(std::min<size_t>(text.size(), 4));
+    if (code == 501) return EX_DATAERR;
+    if (enhanced.starts_with("5.1.")) return EX_NOUSER;
+    if (enhanced.starts_with("5.7.")) return EX_NOPERM;
+    return EX_UNAVAILABLE;
 }
 
 // The dialogue in lockstep: each line of the script before DATA waits for its reply.
@@ -66,7 +72,7 @@ int submit(int socket, const std::string& script) {
     std::string text;
     int code = read_reply(in, text);
     size_t at = 0;
-    int failed = code == 220 ? 0 : exit_code_of(code);
+    int failed = code == 220 ? 0 : exit_code_of(code, text);
     bool in_message = false;
     while (failed == 0 && at < script.size()) {
         const auto end =
@@ -77,10 +83,10 @@ int submit(int socket, const std::string& script) {
         code = read_reply(in, text);
         if (line == "DATA\r\n") {
             in_message = code == 354;
-            if (code != 354) failed = exit_code_of(code);
+            if (code != 354) failed = exit_code_of(code, text);
         } else {
             in_message = false;
-            if (code / 100 != 2) failed = exit_code_of(code);
+            if (code / 100 != 2) failed = exit_code_of(code, text);
         }
     }
     std::fclose(in);

@@ -22,11 +22,14 @@ task<ipc::AdminAnswer> as_task(ipc::AdminAnswer answer) {
     co_return answer;
 }
 
+// key=value, in quotes where a value would not end by itself.
 std::string fields_text(const log::Record& r) {
     std::string text;
     for (const auto& [key, value] : r.fields) {
+        const std::string shown = escape(value, 300);
+        const bool plain = !shown.empty() && shown.find_first_of(" =") == std::string::npos;
         if (!text.empty()) text.push_back(' ');
-        text += cat(key, '=', escape(value, 300));
+        text += plain ? cat(key, '=', shown) : cat(key, "=\"", shown, '"');
     }
     return text.substr(0, 1500);
 }

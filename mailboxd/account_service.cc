@@ -185,10 +185,16 @@ void AccountService::report_quota() {
 
 // ---- deliveries
 
+// The detail of an address is folded (DESIGN section 6): case does not tell mailboxes apart here,
+// unless there is one of just this name.
 std::string AccountService::mailbox_for(const std::string& detail) {
     if (detail.empty() || !account_) return "INBOX";
     const auto info = account_->info(detail);
-    return info && !info->noselect ? info->name : "INBOX";
+    if (info && !info->noselect) return info->name;
+    for (const auto& mailbox : account_->list()) {
+        if (!mailbox.noselect && iequals(mailbox.name, detail)) return mailbox.name;
+    }
+    return "INBOX";
 }
 
 task<ipc::Delivered> AccountService::file(ipc::FileMessage message) {

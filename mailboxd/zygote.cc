@@ -22,8 +22,9 @@ namespace tambo::mailboxd {
 
 namespace {
 
-// Everything that the keeper was given goes, but what is named.
+// Everything that the keeper was given goes, but what is named. -1: there is no channel to logd.
 void close_all_but(std::vector<int> kept) {
+    std::erase(kept, -1);
     std::sort(kept.begin(), kept.end());
     unsigned from = 3;
     for (const int fd : kept) {

@@ -99,7 +99,7 @@ task<> Prelogin::authenticate(ipc::SaslStart start) {
     }
     judge(answer);
     connection_.login = answer.login;
-    log::Event("pop3.login")
+    log::Event("pop3.logged_in")
         .sid(connection_.sid)
         .with("ip", connection_.peer.ip())
         .with("mechanism", mechanism)

@@ -175,7 +175,8 @@ task<ipc::AdminAnswer> Admin::list(ipc::AdminRequest request) {
 
 task<ipc::AdminAnswer> Admin::show(ipc::AdminRequest request) {
     const auto selection = parse_selection(request.words);
-    if (!selection || selection->ids.size() != 1) co_return problem(EX_USAGE, "one queue id");
+    if (!selection) co_return problem(EX_USAGE, selection.error());
+    if (selection->ids.size() != 1) co_return problem(EX_USAGE, "one queue id");
     const auto e = queue_.db.find(selection->ids[0]);
     if (!e) co_return problem(1, cat("no such message in the queue: ", request.words[0]));
     ipc::AdminAnswer answer;
@@ -222,7 +223,8 @@ task<ipc::AdminAnswer> Admin::show(ipc::AdminRequest request) {
 
 task<ipc::AdminAnswer> Admin::cat_message(ipc::AdminRequest request) {
     const auto selection = parse_selection(request.words);
-    if (!selection || selection->ids.size() != 1) co_return problem(EX_USAGE, "one queue id");
+    if (!selection) co_return problem(EX_USAGE, selection.error());
+    if (selection->ids.size() != 1) co_return problem(EX_USAGE, "one queue id");
     const auto e = queue_.db.find(selection->ids[0]);
     if (!e) co_return problem(1, cat("no such message in the queue: ", request.words[0]));
     const auto body = queue_.spool.open_body(e->qid);

@@ -11,8 +11,9 @@ using smtp::Reject;
 using smtp::Reply;
 
 task<Reply> Session::cmd_mail(std::string_view arguments) {
-    if (!service_.is_mx() && !is_authenticated()) throw Reject(replies::auth_required);
     auto mail = smtp::parse_mail(arguments, announced_, unqualified_domain());
+    if (mail) refused_from_ = mail->reverse_path.text();
+    if (!service_.is_mx() && !is_authenticated()) throw Reject(replies::auth_required);
     if (!mail) throw Reject(mail.error());
     const auto size_max = static_cast<uint64_t>(service_.config.message_size_max);
     if (mail->size.value_or(0) > size_max) throw Reject(replies::message_too_big);

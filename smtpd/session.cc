@@ -223,6 +223,7 @@ task<std::string_view> Session::next_line(size_t bytes_max) {
 
 task<Reply> Session::dispatch(std::string_view line) {
     refused_rcpt_.clear();
+    refused_from_.clear();
     refusal_logged_ = false;
     Reply reply;
     const auto command = smtp::split_command(line);
@@ -298,7 +299,8 @@ void Session::log_refusal(std::string_view verb,
     event.sid(sid_)
         .with("ip", client_ip())
         .with("reply", cat(reply.code, ' ', reply.enhanced, ' ', reply.text))
-        .with("from", transaction_.reverse_path)
+        .with("login", login_)
+        .with("from", refused_from_.empty() ? transaction_.reverse_path : refused_from_)
         .with("command", verb)
         .with("arguments", arguments);
     if (!refused_rcpt_.empty()) event.rcpt(refused_rcpt_);

@@ -141,7 +141,7 @@ class Session {
     std::string long_line_; // a line put together around bare LFs
     std::string ended_why_ = "closed";
     // Of the command that is being answered, for the event.
-    std::string refused_rcpt_;
+    std::string refused_rcpt_, refused_from_;
     bool refusal_logged_ = false;
     unsigned state_ = fresh;
     bool counted_ = false; // authd counts this connection

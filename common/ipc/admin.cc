@@ -25,6 +25,7 @@ struct AdminServer::Connection {
 
     Connection(AdminServer& s, Asker a, UniqueFd socket)
         : server(s), asker(a), channel(s.nursery_, "command") {
+        channel.may_hang_up = true;
         channel.on<AdminRequest>(*this, &Connection::ask);
         channel.attach(std::move(socket));
     }

@@ -36,6 +36,10 @@ void Channel::attach(UniqueFd socket) {
 void Channel::drop(std::string_view why) {
     if (!connected()) return;
     log::Event("ipc.peer_lost", log::Level::notice).with("peer", peer_).with("why", why);
+    lose();
+}
+
+void Channel::lose() {
     watch_.reset();
     socket_.reset();
     outgoing_.clear();
@@ -112,7 +116,11 @@ void Channel::receive_all() {
                                              limits::ipc_fds_max, datagram);
         if (status == ReceiveStatus::would_block) return;
         if (status == ReceiveStatus::closed) {
-            drop("closed");
+            if (may_hang_up) {
+                lose();
+            } else {
+                drop("closed");
+            }
             return;
         }
         const auto header = decode_header(datagram.bytes);

@@ -62,6 +62,8 @@ class Channel {
     template <class M, class T>
     void on(T& self, void (T::*handler)(M));
 
+    // A peer that hangs up is no event: it asked what it wanted to know.
+    bool may_hang_up = false;
     std::function<void()> on_lost;     // the socket closed
     std::function<void()> on_attached; // a (new) socket is there
 
@@ -77,6 +79,7 @@ class Channel {
     void transmit(std::string bytes, std::span<const int> fds);
     static void on_ready(void* self, unsigned what);
     void receive_all();
+    void lose(); // drop() without the event
     void dispatch(Frame frame);
     void flush();
     template <class M, class T>

@@ -41,7 +41,7 @@ Session::Session(Nursery& nursery,
 
 Session::~Session() {
     unlock();
-    log::Event("pop3.session-end")
+    log::Event("pop3.session_ended")
         .sid(settings_.sid)
         .with("ip", settings_.client_ip)
         .with("login", settings_.address)

@@ -80,6 +80,8 @@ TEST_CASE("answers render as table, lines and JSON without raw control character
           "NAME        QUOTA BYTES\na\\x09b\\x1b  12\nlong name   007\n");
     CHECK(render(answer, Format::json) == "{\"name\":\"a\\tb\\u001b\",\"quota_bytes\":12}\n"
                                           "{\"name\":\"long name\",\"quota_bytes\":\"007\"}\n");
+    answer.rows = {{"reply=\"550 no\\x0a\" c\xff", "1"}};
+    CHECK(render(answer, Format::tsv) == "reply=\"550 no\\x0a\" c\\xff\t1\n");
 }
 
 TEST_CASE("made-up passwords differ and are long") {
