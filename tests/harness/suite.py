@@ -168,8 +168,17 @@ class Suite:
 
     def start(self):
         os.makedirs(self.dir, exist_ok=True)
-        self.write_config()
-        self.start_master()
+        chosen = not self.ports
+        for attempt in range(5):
+            self.write_config()
+            try:
+                self.start_master()
+                break
+            except SuiteError as error:
+                # Between our look and master's listen() somebody else may have taken a free port.
+                if not chosen or attempt == 4 or "Address already in use" not in str(error):
+                    raise
+                self.process, self.ports = None, {}
         self.add_accounts()
         return self
 
