@@ -1,4 +1,4 @@
-"""What the tests with real mail clients share: a suite with a home for the clients, messages, mailboxes.
+"""What the tests with real mail clients share: a suite, a home for clients, messages.
 
 Every client verifies the suite's certificate, as a user would set it up; none of them reads a
 configuration of whoever runs the tests.
@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import smtplib
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -90,8 +91,9 @@ class Lab:
         return ssl.create_default_context(cafile=self.ca)
 
     def environment(self):
-        return {"PATH": os.environ["PATH"], "HOME": self.home, "TMPDIR": self.home, "LANG": "C.UTF-8",
-                "TERM": "xterm", "USER": "tester", "LOGNAME": "tester", "EMAIL": ""}
+        return {"PATH": os.environ["PATH"], "HOME": self.home, "TMPDIR": self.home,
+                "LANG": "C.UTF-8", "TERM": "xterm", "USER": "tester", "LOGNAME": "tester",
+                "EMAIL": ""}
 
     def identity(self):
         if not self.user:
@@ -99,7 +101,7 @@ class Lab:
         return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
 
     def run(self, *command, stdin=b"", timeout=60):
-        """Runs a client in the home; its result has returncode and stdout with stderr in it, bytes."""
+        """Runs a client in the home; the result's stdout has stderr in it, bytes."""
         process = subprocess.Popen(command, cwd=self.home, env=self.environment(),
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, start_new_session=True,
@@ -112,8 +114,11 @@ class Lab:
             raise SuiteError("%s hangs:\n%s" % (command[0], output.decode(errors="replace")))
         return subprocess.CompletedProcess(command, process.returncode, output, b"")
 
-    def run_on_terminal(self, *command, timeout=60):
-        """The same for a client that wants a screen; stdout is what it drew."""
+    def run_on_terminal(self, *command, timeout=60, answer=None):
+        """The same for a client that wants a screen; stdout is what it drew.
+
+        answer is (prompt, keys): keys are typed once, when the prompt has been drawn.
+        """
         master, slave = pty.openpty()
         # Not a group leader, so setsid does not fork: the client has the process id.
         process = subprocess.Popen(["setsid", "--ctty", *command], cwd=self.home,
@@ -123,9 +128,13 @@ class Lab:
         output = []
 
         def drain():
+            keys = answer
             try:
                 while True:
                     output.append(os.read(master, 65536))
+                    if keys and keys[0] in b"".join(output):
+                        os.write(master, keys[1])
+                        keys = None
             except OSError:
                 pass  # EIO: nobody has the terminal any more
         reader = threading.Thread(target=drain)
@@ -146,6 +155,8 @@ class Lab:
         """A logged-in connection over imaps with mailbox selected."""
         connection = imaplib.IMAP4_SSL("127.0.0.1", self.ports["imaps"], timeout=30,
                                        ssl_context=self.context())
+        # imaplib sends the line end behind a literal by itself: Nagle's 40 ms for each APPEND.
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.login(name + "@example.test", name + "-secret")
         if mailbox:
             connection.select(mailbox)
@@ -221,11 +232,13 @@ def rich_message(sender, recipient, subject, utf8_headers=False):
         'Content-Type: multipart/mixed;\r\n boundary="=_outer \'x\'"',
         "", "A preamble that nobody reads.", "",
         "--=_outer 'x'", "Content-Type: multipart/alternative; boundary=inner", "",
-        "--inner", "Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: 8bit", "",
+        "--inner", "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: 8bit", "",
         "Grüße aus Köln: 日本語, Ελληνικά, 🐙", "trailing white space \t ", ".", "..", ". leading dot",
         "From the start of a line", "-- ", "x" * 998, "", "",
         "--inner", "Content-Type: text/html; charset=iso-8859-1",
-        "Content-Transfer-Encoding: quoted-printable", "", "<p>Gr=FC=DFe =2E=\r\n</p>", "--inner--", "",
+        "Content-Transfer-Encoding: quoted-printable", "",
+        "<p>Gr=FC=DFe =2E=\r\n</p>", "--inner--", "",
         "--=_outer 'x'", "Content-Type: application/octet-stream",
         "Content-Transfer-Encoding: base64",
         "Content-Disposition: attachment;\r\n filename*=utf-8''Gr%C3%BC%C3%9Fe.bin", "",

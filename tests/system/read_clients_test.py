@@ -14,14 +14,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from clients import (Lab, first_difference, local_lines, maildir, plain_message,  # noqa: E402
                      rich_message, trace_and_rest)
 
-READERS = ["imap", "pop", "mutt", "fetch-pop3", "fetch-imap", "fetch-pop3s", "fetch-imaps", "get-pop3",
-           "get-imap"]
+READERS = ["imap", "pop", "mutt", "fetch-pop3", "fetch-imap", "fetch-pop3s", "fetch-imaps",
+           "get-pop3", "get-imap"]
 POP3_TLS = {"pop3": False, "pop3s": True}
 IMAP_TLS = {"imap": False, "imaps": True}
 
 
-def same_space(message):
-    """One space behind each field's colon and none at the end of its lines, as getmail writes it."""
+def as_getmail(message):
+    """A message as getmail files it: white space of its header fields anew, a field of its own."""
     head, body = message.split(b"\n\n", 1)
     head = re.sub(rb"(?m)^([!-9;-~]+):[ \t]*", rb"\1: ", head)
     head = re.sub(rb"\nX-getmail-retrieved-from-mailbox: [^\n]*", b"", head)
@@ -127,7 +127,8 @@ class Reading(unittest.TestCase):
     def test_python_trusts_only_the_right_ca(self):
         stranger = ssl.create_default_context(cafile=self.lab.stranger_ca)
         with self.assertRaises(ssl.SSLCertVerificationError):
-            imaplib.IMAP4_SSL("127.0.0.1", self.lab.ports["imaps"], timeout=30, ssl_context=stranger)
+            imaplib.IMAP4_SSL("127.0.0.1", self.lab.ports["imaps"], timeout=30,
+                              ssl_context=stranger)
         with self.assertRaises(ssl.SSLCertVerificationError):
             poplib.POP3_SSL("127.0.0.1", self.lab.ports["pop3s"], timeout=30, context=stranger)
 
@@ -187,23 +188,35 @@ class Reading(unittest.TestCase):
 
     # ---- mutt
 
-    def test_mutt(self):
-        for service in IMAP_TLS:
-            with self.subTest(service):
-                copies = self.lab.make_maildir(service, "copies")
-                each = "<copy-message>%s<enter><flag-message><next-entry>" % copies
-                rc = self.lab.write(service + "/muttrc", """
+    def mutt(self, service, keys, ca, answer=None):
+        # Without a folder of its own it would first ask whether to make one.
+        rc = self.lab.write(service + "/muttrc", """
 set imap_user="mutt@example.test" imap_pass="mutt-secret"
 set ssl_ca_certificates_file="%s" ssl_starttls=yes ssl_force_tls=yes
 set charset=utf-8 mbox_type=Maildir confirmappend=no delete=yes quit=yes move=no
-set wait_key=no resolve=no
-push "<first-entry>%s<quit>"
-""" % (self.lab.ca, each * 3))
-                result = self.lab.run_on_terminal(
-                    "mutt", "-n", "-F", rc, "-f",
-                    "%s://127.0.0.1:%d/INBOX" % (service, self.lab.ports[service]))
+set wait_key=no folder="%s"
+push "%s"
+""" % (ca, self.lab.home, keys))
+        return self.lab.run_on_terminal(
+            "mutt", "-n", "-F", rc, "-f",
+            "%s://127.0.0.1:%d/INBOX" % (service, self.lab.ports[service]), answer=answer)
+
+    def test_mutt(self):
+        for service in IMAP_TLS:
+            with self.subTest(service):
+                # It shows the certificate that it cannot verify, and asks.
+                refused = self.mutt(service, "<quit>", self.lab.stranger_ca, (b"(r)eject", b"r"))
+                self.assertIn(b"(r)eject", refused.stdout)
+                self.assertNotIn(b"Selecting INBOX", refused.stdout)
+                copies = self.lab.make_maildir(service, "copies")
+                result = self.mutt(
+                    service, "<tag-pattern>~A<enter><tag-prefix><copy-message>" + copies +
+                    "<enter><tag-prefix><flag-message><quit>", self.lab.ca)
                 self.assertEqual(result.returncode, 0, result.stdout)
-                self.assert_as_sent(maildir(copies), local_lines)
+                # mutt notes both in a copy that it files.
+                added = rb"Content-Length: \d+\nLines: \d+\n(?=\n)"
+                self.assert_as_sent([re.sub(added, b"", copy, count=1) for copy in maildir(copies)],
+                                    local_lines)
                 client = self.lab.imap("mutt")
                 flags = client.fetch("1:*", "(FLAGS)")[1]
                 self.assertEqual(sum(b"\\Flagged" in line for line in flags), 3, flags)
@@ -282,9 +295,8 @@ verbose = 2
                 self.assertIn(b"certificate verify failed", result.stdout)
                 keep = "delete = false\nread_all = false\n"
                 self.assertIn(b"3 messages", self.succeed(self.getmail(protocol, port, keep)))
-                # getmail writes the white space of header fields anew.
-                self.assert_same([same_space(trace_and_rest(m)[1]) for m in maildir(folder)],
-                                 [same_space(local_lines(m)) for m in self.sent])
+                self.assert_same([as_getmail(trace_and_rest(m)[1]) for m in maildir(folder)],
+                                 [as_getmail(local_lines(m)) for m in self.sent])
                 # What it knows it does not take again: UIDs and unique-ids are lasting.
                 self.assertRegex(self.succeed(self.getmail(protocol, port, keep)),
                                  rb"0 messages \(0 bytes\) retrieved, 3 skipped")

@@ -16,7 +16,8 @@ HALF = 500
 FLAGS = {"D": "\\Draft", "F": "\\Flagged", "R": "\\Answered", "S": "\\Seen"}
 COMBINATIONS = ["".join(letter for bit, letter in enumerate(sorted(FLAGS)) if number >> bit & 1)
                 for number in range(16)]
-CHANGES = rb">>> \d+ (UID STORE|UID COPY|UID MOVE|UID EXPUNGE|EXPUNGE|APPEND|CREATE|DELETE|UID FETCH .*BODY)"
+CHANGES = (rb">>> \d+ (UID STORE|UID COPY|UID MOVE|UID EXPUNGE|EXPUNGE|APPEND|CREATE|DELETE|"
+           rb"UID FETCH .*BODY)")
 
 
 def flags_for(number):
@@ -171,9 +172,9 @@ SyncState *
                 self.assertEqual(reply[0], "OK")
             self.assertEqual(client.create('"Archive/2026"')[0], "OK")
             self.assertEqual(client.create("Entw&APw-rfe")[0], "OK")
-            self.assertEqual(client.append("Archive/2026", "(\\Seen)", None, message("old"))[0], "OK")
-            self.assertEqual(client.append("Entw&APw-rfe", "(\\Draft)", None,
-                                           message("draft"))[0], "OK")
+            for mailbox, flag, name in (("Archive/2026", "(\\Seen)", "old"),
+                                        ("Entw&APw-rfe", "(\\Draft)", "draft")):
+                self.assertEqual(client.append(mailbox, flag, None, message(name))[0], "OK")
         finally:
             client.logout()
         self.lab.make_maildir("mail", "INBOX")
