@@ -643,6 +643,18 @@ class Lifetime(Case):
         self.assertEqual(World.hub.tambo("queue", "list").count(queue_id), 0)
 
 
+    def test_relayd_dies_in_the_middle(self):
+        """Nobody knows whether it arrived: it is sent again."""
+        World.peer.script["message"] = [None, ""]
+        data = message("killed")
+        queue_id = send(World.hub, ["x@killed.peer.test"], data)
+        wait_for(lambda: "DATA" in World.peer.commands_about("x@killed.peer.test"), 20, "DATA")
+        os.kill(World.hub.pid_of("relayd.0"), signal.SIGKILL)
+        self.events(queue_id, "queue.deferred & attempts=1 & enhanced=4.3.0", "relay.sent",
+                    suite=World.hub)
+        self.assertEqual(len([m for m in World.peer.messages if m.data.endswith(data)]), 1)
+
+
 class Smarthost(Case):
     @classmethod
     def setUpClass(cls):
