@@ -242,9 +242,7 @@ std::shared_ptr<Acceptance> Reports::make_message(const spool::Envelope& about,
     return message;
 }
 
-void Reports::add_to(Change& change,
-                     const std::shared_ptr<Acceptance>& report,
-                     const Id& about) {
+void Reports::add_to(Change& change, const std::shared_ptr<Acceptance>& report, const Id& about) {
     const auto inserted = std::make_shared<bool>(false);
     change.body = std::make_shared<UniqueFd>(std::move(report->body));
     change.apply = [this, apply = std::move(change.apply), report, inserted](spool::QueueDb& db) {

@@ -125,6 +125,14 @@ class Peer:
         with self.lock:
             self.commands.append(line)
 
+    def commands_about(self, recipient):
+        """What was said since the last RCPT with this recipient."""
+        with self.lock:
+            for at in range(len(self.commands) - 1, -1, -1):
+                if recipient in self.commands[at]:
+                    return self.commands[at + 1:]
+        return []
+
     def stop(self):
         self.server.shutdown()
         self.server.server_close()

@@ -8,8 +8,12 @@ import os
 import shutil
 import tempfile
 
-from network import CLIENT, Process, run
-from suite import ROOT, make_certificates
+from network import CLIENT, Process, can_run, run
+from suite import ROOT, SuiteError, make_certificates
+
+
+class NoOverlay(SuiteError):
+    """A user namespace may not do that."""
 
 
 class Unpacked(Process):
@@ -18,6 +22,15 @@ class Unpacked(Process):
 
     def __init__(self, package, hostname, address, resolver, ca):
         self.top = tempfile.mkdtemp(prefix="tambo-peer-")
+        try:
+            self.fill(package, hostname, address, resolver, ca)
+            super().__init__(package, ["chroot", self.root, *self.command],
+                             os.path.join(self.top, "log"), address, 25)
+        except BaseException:
+            self.clean()
+            raise
+
+    def fill(self, package, hostname, address, resolver, ca):
         run("mount", "-t", "tmpfs", "-o", "mode=755", "none", self.top)
         self.root = os.path.join(self.top, "root")
         self.files = os.path.join(self.top, "upper")
@@ -42,12 +55,12 @@ class Unpacked(Process):
         for name, uid in self.users:
             os.chown(self.path("home", name), uid, uid)
         self.configure(hostname, address)
-        run("mount", "-t", "overlay", "overlay", "-o", "lowerdir=/,upperdir=%s,workdir=%s" % (
-            self.files, os.path.join(self.top, "work")), self.root)
+        options = "lowerdir=/,upperdir=%s,workdir=%s" % (self.files,
+                                                         os.path.join(self.top, "work"))
+        if not can_run(["mount", "-t", "overlay", "overlay", "-o", options, self.root]):
+            raise NoOverlay("no overlayfs over / here")
         for name in ("proc", "dev"):
             run("mount", "--rbind", "/" + name, os.path.join(self.root, name))
-        super().__init__(package, ["chroot", self.root, *self.command],
-                         os.path.join(self.top, "log"), address, 25)
 
     @staticmethod
     def row(file, name, uid):
@@ -86,10 +99,16 @@ class Unpacked(Process):
 
     def stop(self):
         super().stop()
-        for path in (os.path.join(self.root, "proc"), os.path.join(self.root, "dev"), self.root,
-                     self.top):
-            run("umount", "--recursive", "--lazy", path)
-        os.rmdir(self.top)
+        self.clean()
+
+    def clean(self):
+        for name in ("root/proc", "root/dev", "root", "."):
+            can_run(["umount", "--recursive", "--lazy", os.path.join(self.top, name)])
+        # No more than this: where something is still mounted, what is below is not ours.
+        try:
+            os.rmdir(self.top)
+        except OSError:
+            pass
 
 
 EXIM_CONF = """primary_hostname = {hostname}
