@@ -218,6 +218,7 @@ task<ipc::SaslAnswer> Peer::attach(Exchange exchange, Account account) {
     Login login;
     login.account = account.id;
     login.address = account.address;
+    login.client_ip = start.client_ip;
     answer.token = service_.tokens().issue(std::move(login));
     log::Event("auth.accepted")
         .sid(start.sid)

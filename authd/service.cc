@@ -158,7 +158,7 @@ ipc::Resolution Service::resolve(const ipc::Resolve& question) {
         resolution.refusal = check_sender(question.token, question.reverse_path);
         if (resolution.refusal.code == 0 && question.first) {
             resolution.refusal =
-                throttle_.count_message(login->address, question.recipients_total);
+                throttle_.count_message(*login, question.recipients_total);
         }
         if (resolution.refusal.code != 0) return resolution;
     }

@@ -83,10 +83,11 @@ void Throttle::succeeded(std::string_view client_ip) {
     if (found != clients_.end()) found->second.failures_ms.clear();
 }
 
-ipc::ReplyText Throttle::count_message(std::string_view login, uint32_t recipients) {
+ipc::ReplyText Throttle::count_message(const Login& login, uint32_t recipients) {
+    if (is_exempt(login.client_ip)) return {};
     const int64_t today = clock_.now().ms / kDayMs;
-    auto found = logins_.find(login);
-    if (found == logins_.end()) found = logins_.emplace(std::string(login), Day{}).first;
+    auto found = logins_.find(login.address);
+    if (found == logins_.end()) found = logins_.emplace(login.address, Day{}).first;
     Day& day = found->second;
     if (day.day != today) day = Day{today, 0, 0};
     const int64_t messages_max = config_.messages_per_login_per_day;

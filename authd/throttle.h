@@ -2,6 +2,7 @@
 // Loopback and local peers are never limited unless limits.loopback says so.
 #pragma once
 
+#include "authd/token.h"
 #include "common/base/time.h"
 #include "common/conf/authd_config.h"
 #include "common/ipc/messages/authd.h"
@@ -30,7 +31,7 @@ class Throttle {
     void succeeded(std::string_view client_ip);
 
     // Counts a message of the login; a refusal (code != 0) counts nothing.
-    ipc::ReplyText count_message(std::string_view login, uint32_t recipients);
+    ipc::ReplyText count_message(const Login& login, uint32_t recipients);
 
     // Forgets what no longer matters; call now and then.
     void tidy();

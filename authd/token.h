@@ -17,9 +17,10 @@ struct Login {
     bool is_account = true; // else a local user
     Id account;
     uint32_t uid = 0;
-    std::string address; // of the account, or user@hostname
+    std::string address;   // of the account, or user@hostname
+    std::string client_ip; // where the login came from; empty: this machine
     UtcTime issued;
-    template <class V> void visit(V& v) { v(is_account, account, uid, address, issued); }
+    template <class V> void visit(V& v) { v(is_account, account, uid, address, client_ip, issued); }
 };
 
 class Tokens {

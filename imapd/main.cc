@@ -41,6 +41,8 @@ int main() {
 
     sandbox::Entry entry;
     entry.identity = boot.identity();
+    const UniqueFd root = boot.take_file("root");
+    entry.root_fd = root.get();
     control.report_ready(sandbox::enter(sandbox::profiles::login, entry).missing());
     loop.run();
     service.on_connection_ended = nullptr;

@@ -18,6 +18,7 @@ int main() {
     Loop loop;
     Nursery nursery(loop);
     keyd::Server server(clock);
+    const UniqueFd root = boot.take_file("root");
     for (const auto& name : boot.file_names())
         server.take_file(name, boot.take_file(name));
 
@@ -38,6 +39,7 @@ int main() {
 
     sandbox::Entry entry;
     entry.identity = boot.identity();
+    entry.root_fd = root.get();
     control.report_ready(sandbox::enter(sandbox::profiles::keyd, entry).missing());
     loop.run();
     nursery.cancel();

@@ -35,8 +35,8 @@ std::string entrances(const Service& service) {
     std::string ports;
     const auto flush = [&] {
         if (ports.empty()) return;
-        out += cat("    ", node_id(previous), "([", previous, "]) -->|", ports, "| ", service.name,
-                   "\n");
+        out += cat("    ", node_id(previous), "([\"", previous, "\"]) -->|", ports, "| ",
+                   service.name, "\n");
         ports.clear();
     };
     for (const auto listener : words(service.listeners)) {

@@ -37,6 +37,11 @@ std::string head_of(int body, size_t most) {
     return head;
 }
 
+std::string_view name_of(Report kind) {
+    if (kind == Report::delay) return "delay";
+    return kind == Report::postmaster ? "postmaster" : "failure";
+}
+
 std::string key_of(std::string_view what, const Job& job) {
     return cat(what, '/', job.qid.text(), '/', job.key.rcpt_no, '.', job.key.action_no);
 }
@@ -142,7 +147,7 @@ task<> Reports::failure(EnvelopePtr envelope, std::vector<Job> jobs) {
             outcomes_->postpone(std::move(jobs));
             co_return;
         }
-        add_to(change, report);
+        add_to(change, report, envelope->qid);
     }
     queue_.committer.record(std::move(change), Urgency::soon);
 }
@@ -175,7 +180,7 @@ task<> Reports::notice(EnvelopePtr envelope) {
     if (ours && !draft.about.empty() && !draft.resolved.targets.empty()) {
         const auto report = write(*envelope, std::move(draft));
         if (!report) co_return; // at the next attempt
-        add_to(change, report);
+        add_to(change, report, envelope->qid);
     }
     queue_.committer.record(std::move(change), Urgency::soon);
 }
@@ -237,7 +242,9 @@ std::shared_ptr<Acceptance> Reports::make_message(const spool::Envelope& about,
     return message;
 }
 
-void Reports::add_to(Change& change, const std::shared_ptr<Acceptance>& report) {
+void Reports::add_to(Change& change,
+                     const std::shared_ptr<Acceptance>& report,
+                     const Id& about) {
     const auto inserted = std::make_shared<bool>(false);
     change.body = std::make_shared<UniqueFd>(std::move(report->body));
     change.apply = [this, apply = std::move(change.apply), report, inserted](spool::QueueDb& db) {
@@ -245,7 +252,7 @@ void Reports::add_to(Change& change, const std::shared_ptr<Acceptance>& report) 
         report->envelope.seq = queue_.committer.take_seq();
         *inserted = db.insert(report->envelope, report->recipients);
     };
-    change.durable = [this, durable = std::move(change.durable), report, inserted] {
+    change.durable = [this, durable = std::move(change.durable), report, inserted, about] {
         if (durable) durable();
         const spool::Envelope& envelope = report->envelope;
         if (!*inserted) { // it was written before
@@ -256,7 +263,8 @@ void Reports::add_to(Change& change, const std::shared_ptr<Acceptance>& report) 
             .qid(envelope.qid)
             .sid(envelope.sid)
             .rcpt(report->recipients.front().original)
-            .with("about", envelope.report_key);
+            .with("kind", name_of(envelope.report))
+            .with("about", about.text());
         queue_.committer.on_accepted(*report);
     };
 }

@@ -46,8 +46,9 @@ class Reports {
     // nullptr when the body cannot be written now.
     std::shared_ptr<Acceptance> write(const spool::Envelope& about, Draft draft);
     std::shared_ptr<Acceptance> make_message(const spool::Envelope& about, const Draft& draft);
-    // Lets a change insert the report too, and sends it on its way afterwards.
-    void add_to(Change& change, const std::shared_ptr<Acceptance>& report);
+    // Lets a change insert the report too, and sends it on its way afterwards. The event names the
+    // message that it is about, whose trace so goes on with the report's own road.
+    void add_to(Change& change, const std::shared_ptr<Acceptance>& report, const Id& about);
     void say_dropped(const spool::Envelope& envelope,
                      const std::vector<Job>& jobs,
                      std::string_view why);

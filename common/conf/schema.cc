@@ -197,10 +197,10 @@ const std::array kKeys{
         "The answer to a failed login is delayed by 1, 2, 4 ... seconds per address, up to this.",
         [](Config& c) -> Slot { return &c.limits.login_delay_max_ms; }},
     Key{"limits.messages_per_login_per_day", integer, "1000", 1, 100'000'000, reload,
-        "Messages that one login may submit in 24 hours.",
+        "Messages that one login may submit in a day (UTC).",
         [](Config& c) -> Slot { return &c.limits.messages_per_login_per_day; }},
     Key{"limits.recipients_per_login_per_day", integer, "5000", 1, 100'000'000, reload,
-        "Recipients that one login may address in 24 hours.",
+        "Recipients that one login may address in a day (UTC).",
         [](Config& c) -> Slot { return &c.limits.recipients_per_login_per_day; }},
 
     // ---- processes

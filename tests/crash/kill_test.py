@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import unittest
+from collections import Counter
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 from ledger import (Ledger, Sender, Sink, accepts_within, connect_mx,  # noqa: E402
@@ -22,11 +23,23 @@ ACCEPT_S = 2.0
 
 
 def children(pid):
+    """Of a process that may have ended, or that there is not (None)."""
     try:
-        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        with open("/proc/%s/task/%s/children" % (pid, pid)) as f:
             return [int(p) for p in f.read().split()]
     except FileNotFoundError:
         return []
+
+
+class TheLedger(unittest.TestCase):
+    def test_it_sees_loss_and_doubles(self):
+        ledger = Ledger()
+        ledger.acknowledged = {"n1": "a@x", "n2": "a@x", "n3": "a@x", "n4": "sink"}
+        ledger.refused, ledger.unknown = {"n5": "a@x"}, {"n6": "a@x"}
+        boxes = {"a@x": Counter({"n1": 1, "n2": 2, "n5": 1, "n6": 2})}
+        complaints, doubled = ledger.check(boxes, Counter({"n7": 3}))
+        self.assertEqual([c.split()[0] for c in complaints], ["n2", "n3", "n4", "n5", "n6"])
+        self.assertEqual(doubled, 2)
 
 
 class Kill(unittest.TestCase):

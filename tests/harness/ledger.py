@@ -182,7 +182,11 @@ class Sink:
 
 def connect_mx(suite):
     """A function that opens a session with the mx port."""
-    return lambda: smtplib.SMTP("127.0.0.1", suite.ports["smtp"], "load.test", timeout=30)
+    def connect():
+        smtp = smtplib.SMTP("127.0.0.1", suite.ports["smtp"], "load.test", timeout=30)
+        smtp.ehlo()
+        return smtp
+    return connect
 
 
 def connect_submission(suite, address, password):

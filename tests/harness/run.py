@@ -1,7 +1,8 @@
 """Runs all tests: ./dev test [--full] [REGEX]. Prints progress, then one closing line.
 
-Groups in order: tidy, unit, sandbox, fuzz (replay of the corpus, with --full), system, interop, crash. A test
-file of system, interop or crash is a unittest module; files run two at a time.
+Groups in order: tidy, docs, unit, sandbox, fuzz (replay of the corpus, with --full), system,
+interop, crash. A test file of system, interop or crash is a unittest module; files run two at a
+time.
 """
 import argparse
 import concurrent.futures
@@ -114,6 +115,8 @@ def main():
 
     if wanted("tidy"):
         run_plain("tidy", [sys.executable, "tests/tidy/tidy.py"])
+    if wanted("docs"):
+        run_plain("docs", [sys.executable, "tests/tidy/docs.py"])
     for preset, prefix in (("dev", "unit."), ("release", "sandbox.")):
         pattern = "unit_*" if preset == "dev" else "sandbox_*"
         for program in sorted(glob.glob(os.path.join(ROOT, "build", preset, "bin", pattern))):

@@ -84,7 +84,7 @@ def toml_string(text):
 
 class Suite:
     def __init__(self, directory, preset="release", domains=None, users=None, dns=None,
-                 settings=None, hostname=None, address="127.0.0.1"):
+                 settings=None, hostname=None, address="127.0.0.1", listen=None):
         self.dir = os.path.abspath(directory)
         self.preset = preset
         self.domains = domains or ["example.test"]
@@ -94,6 +94,8 @@ class Suite:
         self.settings = dict(settings or {})
         self.hostname = hostname or "mail." + self.domains[0]
         self.address = address
+        # Further endpoints of a service: {"smtp": ["192.0.2.1:25"]}.
+        self.listen = listen or {}
         self.bin = os.path.join(ROOT, "build", preset, "bin")
         self.config = os.path.join(self.dir, "tambo.toml")
         self.state = os.path.join(self.dir, "state")
@@ -121,7 +123,8 @@ class Suite:
             "queue.disk_reserve": "16M",
         }
         for service in SERVICES:
-            values["listen." + service] = ["%s:%d" % (self.address, self.ports[service])]
+            values["listen." + service] = ["%s:%d" % (self.address, self.ports[service]),
+                                           *self.listen.get(service, [])]
         if self.dns:
             values["dns.servers"] = list(self.dns)
         if not os.path.exists(values["accounts.aliases_file"]):

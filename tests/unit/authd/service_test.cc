@@ -215,6 +215,7 @@ TEST_CASE("a login's messages of a day are counted once for each message") {
     Login login;
     login.account = Id{0, 1};
     login.address = "alice@example.test";
+    login.client_ip = "192.0.2.1";
     ipc::Resolve question;
     question.service = ipc::Service::submission;
     question.token = s.service->tokens().issue(login);
@@ -227,6 +228,10 @@ TEST_CASE("a login's messages of a day are counted once for each message") {
     question.first = true;
     CHECK(s.service->resolve(question).refusal.code == 0);
     CHECK(s.service->resolve(question).refusal.code == 450);
+    login.client_ip = "127.0.0.1";
+    auto nearby = question;
+    nearby.token = s.service->tokens().issue(login);
+    CHECK(s.service->resolve(nearby).refusal.code == 0);
     s.clock.ms += 3'600'000; // tokens live two hours
     CHECK(s.service->resolve(question).refusal.code == 450);
 }

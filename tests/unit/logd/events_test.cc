@@ -36,7 +36,10 @@ TEST_CASE("the manual page of events is complete and current") {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(TAMBO_SOURCE_DIR)) {
         if (!entry.is_regular_file() || !is_of_the_suite(entry.path())) continue;
         const std::string text = read_file(entry.path(), 1 << 20);
-        if (text.find("Event") == std::string::npos) continue;
+        // logd itself makes records without an Event.
+        const bool reports = text.find("Event") != std::string::npos ||
+                             text.find("log::Record") != std::string::npos;
+        if (!reports) continue;
         ++files;
         reported.merge(matches(text, in_code));
     }

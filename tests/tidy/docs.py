@@ -1,0 +1,104 @@
+"""The documents, as far as a machine can check them. Prints each problem and exits with 1.
+
+A manual page for each daemon, command and file format, without complaint of mandoc; their references
+to each other; files that the documents name; the picture in README.md.
+"""
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
+# Besides one page of section 8 for each program of the top CMakeLists.txt.
+PAGES = {"sendmail": "1", "tambo.toml": "5", "tambo-events": "7"}
+
+problems = []
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as f:
+        return f.read()
+
+
+def wanted_pages():
+    programs = re.findall(r"^tambo_(?:daemon|command)\((\w+)", read("CMakeLists.txt"), re.M)
+    return {**{name: "8" for name in programs}, **PAGES}
+
+
+def check_pages():
+    wanted = wanted_pages()
+    for name, section in wanted.items():
+        path = "man/%s.%s" % (name, section)
+        if not os.path.exists(os.path.join(ROOT, path)):
+            problems.append(path + ": missing")
+    for path in sorted(glob.glob(os.path.join(ROOT, "man", "*"))):
+        name, section = os.path.basename(path).rsplit(".", 1)
+        if wanted.get(name) != section:
+            problems.append("man/%s.%s: of no program or file" % (name, section))
+        for number, line in enumerate(read(path).splitlines(), 1):
+            for to, where in re.findall(r"\.?\bXr (\S+) (\d)", line):
+                if wanted.get(to, where) != where:
+                    problems.append("man/%s.%s:%d: %s is in section %s"
+                                    % (name, section, number, to, wanted[to]))
+
+
+def check_mandoc():
+    if shutil.which("mandoc") is None:
+        problems.append("mandoc is not installed: ./dev deps")
+        return
+    pages = [os.path.relpath(p, ROOT) for p in sorted(glob.glob(os.path.join(ROOT, "man", "*")))]
+    lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", *pages], cwd=ROOT, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    problems.extend(lint.stdout.splitlines())
+
+
+def check_paths(document):
+    """Whatever stands in backquotes and begins like a path of the repository is one."""
+    if not os.path.exists(os.path.join(ROOT, document)):
+        problems.append(document + ": missing")
+        return
+    tops = {name for name in os.listdir(ROOT) if not name.startswith((".", "build", "run"))}
+    for number, line in enumerate(read(document).splitlines(), 1):
+        for quoted in re.findall(r"`([^`]+)`", line):
+            if re.search(r"[\s<>*=()|]", quoted):
+                continue
+            is_path = "/" in quoted and quoted.split("/")[0] in tops
+            is_file = re.fullmatch(r"[A-Z]\w+\.(md|txt|json)", quoted) is not None
+            if (is_path or is_file) and not os.path.exists(os.path.join(ROOT, quoted)):
+                problems.append("%s:%d: there is no %s" % (document, number, quoted))
+
+
+def check_picture():
+    """Against the built master, unless it is older than its table."""
+    sources = [os.path.join(ROOT, "master", name) for name in ("wiring.cc", "picture.cc")]
+    for preset in ("release", "dev"):
+        master = os.path.join(ROOT, "build", preset, "bin", "master")
+        if not os.path.exists(master):
+            continue
+        if os.path.getmtime(master) < max(os.path.getmtime(path) for path in sources):
+            continue
+        printed = subprocess.run([master, "--print-wiring"], check=True, text=True,
+                                 stdout=subprocess.PIPE).stdout
+        if printed not in read("README.md"):
+            problems.append("README.md: an old picture of the daemons: ./dev wiring")
+        return
+    print("the picture in README.md was not compared: no master is built")
+
+
+def main():
+    check_pages()
+    check_mandoc()
+    for document in DOCUMENTS:
+        check_paths(document)
+    check_picture()
+    for problem in problems:
+        print(problem)
+    print("%d problems" % len(problems))
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
