@@ -104,6 +104,15 @@ class Running(unittest.TestCase):
         self.assertEqual(len({uid[name] for name in alone}), len(alone))
         self.assertEqual(uid["queued"], uid["deliverd"])
 
+    def test_who_touches_no_file_is_in_the_empty_root(self):
+        if os.geteuid() != 0:
+            self.skipTest("not run: root")
+        pids = self.pids()
+        for name in ["keyd", "dnsd", *NUMBERED, *(self.instance(g) for g in GENERATIONS)]:
+            with self.subTest(process=name):
+                self.assertEqual(os.readlink("/proc/%d/root" % pids[name]),
+                                 os.path.join(self.suite.state, "root"))
+
     def test_each_daemon_may_die(self):
         for name in [*SINGLE, *NUMBERED, *GENERATIONS]:
             with self.subTest(process=name):
