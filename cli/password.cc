@@ -17,15 +17,15 @@ namespace tambo::cli {
 namespace {
 
 std::string read_hidden(const char* prompt) {
-    std::fputs(prompt, stderr);
     termios before{};
     ::tcgetattr(STDIN_FILENO, &before);
     termios hidden = before;
     hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    std::fputs(prompt, stderr); // what is typed from here on is neither shown nor thrown away
     std::string line;
     std::getline(std::cin, line);
-    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    ::tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
     std::fputc('\n', stderr);
     return line;
 }

@@ -176,7 +176,9 @@ void Children::ended(std::unique_ptr<Child> child, int status) {
         .with("pid", int64_t{child->pid})
         .with("how", describe(status));
     const bool at_shutdown = stage_stopped_[static_cast<size_t>(child->service.stage)];
-    if (child->service.storage && at_shutdown && !clean) storage_ended_cleanly_ = false;
+    // The first one has left nothing behind if it had not begun.
+    const bool touched_storage = child->service.storage && (child->wired || restarts(*child) > 0);
+    if (touched_storage && at_shutdown && !clean) storage_ended_cleanly_ = false;
     child->control.on_lost = nullptr;
     if (child->service.count == Count::generations) forget_instance(*child);
     Slot& slot = slot_of(*child);

@@ -13,6 +13,7 @@ using namespace tambo;
 int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     const master::Options options = master::options_or_exit({argv + 1, argv + argc});
+    master::hold_signals();
     master::Setup setup = master::set_up_or_exit(options);
 
     Loop loop;

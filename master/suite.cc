@@ -29,7 +29,25 @@ constexpr int64_t kStorageCheckEvery_ms = 5'000;
 // Watched for changes while the suite runs.
 constexpr std::string_view kWatched[] = {"aliases", "passwd", "resolv.conf"};
 
+sigset_t own_signals() {
+    sigset_t set;
+    ::sigemptyset(&set);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP})
+        ::sigaddset(&set, number);
+    return set;
+}
+
+void release_signals() {
+    const sigset_t set = own_signals();
+    ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
+}
+
 } // namespace
+
+void hold_signals() {
+    const sigset_t set = own_signals();
+    ::sigprocmask(SIG_BLOCK, &set, nullptr);
+}
 
 std::vector<std::string> keep_restart_keys(conf::Config& fresh, const conf::Config& running) {
     std::vector<std::string> differing;
@@ -96,6 +114,7 @@ void Suite::start() {
     for (const int number : {SIGTERM, SIGINT})
         loop.on_signal(number, [this] { stop(); });
     loop.on_signal(SIGHUP, [this] { static_cast<void>(reload()); });
+    release_signals(); // before the first child, which would inherit the mask
     if (const int64_t interval_ms = notifier_.watchdog_interval_ms()) {
         loop.every(interval_ms, [this] { notifier_.watchdog(); });
     }

@@ -16,6 +16,10 @@
 
 namespace tambo::master {
 
+// From here to Suite::start() the signals that end or reload a suite wait. A stop while the ports
+// are open already and the epoch says "running" would else be a crash.
+void hold_signals();
+
 class Suite {
   public:
     // request: how the configuration was loaded, for reloads. around, epoch: already begun.

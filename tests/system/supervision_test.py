@@ -231,6 +231,18 @@ class Lives(unittest.TestCase):
         finally:
             suite.destroy()
 
+    def test_a_stop_as_soon_as_a_port_is_open(self):
+        suite = fresh()
+        try:
+            suite.start()
+            suite.stop()
+            for _ in range(5):
+                suite.start_master()  # until the kernel takes connections, no longer
+                self.assertEqual(suite.stop(), 0)
+                self.assertEqual(self.epoch(suite), "1 clean\n")
+        finally:
+            suite.destroy()
+
     def test_generations(self):
         suite = fresh(settings={"imap.generation_connections": "1"})
         try:
