@@ -3,6 +3,7 @@
 A suite lives in a directory of its own: tambo.toml, tls/ (a test CA and a certificate), state/
 (spool, mail, accounts, control sockets). Everything on 127.0.0.1, nothing outside the directory.
 """
+import atexit
 import json
 import os
 import shutil
@@ -18,6 +19,16 @@ SERVICES = ["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s
 
 class SuiteError(Exception):
     pass
+
+
+_running = set()
+
+
+@atexit.register
+def _end_what_runs():
+    """A test that was interrupted leaves no suite behind."""
+    for suite in list(_running):
+        suite.stop()
 
 
 def free_ports(count):
@@ -149,6 +160,7 @@ class Suite:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True)
         self.pid = self.process.pid
+        _running.add(self)
         self.wait_ports()
 
     def wait_ports(self, seconds=60):
@@ -205,7 +217,12 @@ class Suite:
             self.process.wait()
             raise SuiteError("master did not stop within %d s:\n%s" % (seconds, self.log_tail()))
         self.process = None
+        _running.discard(self)
         return status
+
+    def detach(self):
+        """The suite outlives this program."""
+        _running.discard(self)
 
     def destroy(self):
         try:

@@ -78,6 +78,7 @@ def main():
                   settings=dict(pairs(args.set, "--set")))
     try:
         suite.start()
+        suite.detach()
     except SuiteError as error:
         eprint(error)
         return 70
