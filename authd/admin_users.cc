@@ -6,6 +6,8 @@
 
 #include <sysexits.h>
 
+#include <algorithm>
+
 namespace tambo::authd {
 
 namespace {
@@ -33,8 +35,13 @@ ipc::AdminAnswer refusal(uint8_t exit_code, std::string text) {
     return answer;
 }
 
-std::optional<std::string> password_problem(std::string_view password) {
-    if (password.size() < 8) return "the password has fewer than 8 characters";
+// "weak" among the words: the administrator knows (accounts that come from another server).
+std::optional<std::string> password_problem(const ipc::AdminRequest& request) {
+    const std::string_view password = request.secret;
+    const bool weak = std::ranges::find(request.words, "weak") != request.words.end();
+    if (password.empty() || (!weak && password.size() < 8)) {
+        return "the password has fewer than 8 characters";
+    }
     if (password.size() > 1024) return "the password has more than 1024 bytes";
     if (!is_utf8(password)) return "the password is not UTF-8";
     return std::nullopt;
@@ -117,7 +124,7 @@ task<ipc::AdminAnswer> Admin::user_add(ipc::AdminRequest request, ipc::Asker) {
         co_return refusal(EX_NOHOST, cat("no domain ", address->domain_key, "; tambo domain add ",
                                          address->domain_key));
     }
-    if (const auto problem = password_problem(request.secret)) {
+    if (const auto problem = password_problem(request)) {
         co_return refusal(EX_DATAERR, *problem);
     }
     if (service_.directory().account(address->local_key, address->domain_key)) {
@@ -155,7 +162,7 @@ task<ipc::AdminAnswer> Admin::user_add(ipc::AdminRequest request, ipc::Asker) {
 
 task<ipc::AdminAnswer> Admin::password_set(ipc::AdminRequest request, ipc::Asker) {
     if (request.words.empty()) co_return refusal(EX_USAGE, "missing ADDRESS");
-    if (const auto problem = password_problem(request.secret)) {
+    if (const auto problem = password_problem(request)) {
         co_return refusal(EX_DATAERR, *problem);
     }
     std::string& password = request.secret;

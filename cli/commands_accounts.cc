@@ -52,6 +52,7 @@ std::shared_ptr<UserOptions> add_password_options(CLI::App& command) {
     command.add_flag("--stdin", options->source.from_stdin,
                      "read the password from standard input");
     command.add_flag("--generate", options->source.generate, "make a password up and show it once");
+    command.add_flag("--weak", options->source.weak, "accept fewer than 8 characters");
     return options;
 }
 
@@ -59,6 +60,7 @@ int set_password(Context& context, const UserOptions& options, const std::string
     const Password password = obtain_password(options.source);
     Words words{options.address};
     if (!options.quota.empty()) words.push_back("quota=" + options.quota);
+    if (options.source.weak) words.emplace_back("weak");
     context.ask("authd", verb, std::move(words), password.text);
     if (password.generated) {
         print_answer({0, {}, {"address", "password"}, {{options.address, password.text}}, {}},

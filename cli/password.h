@@ -8,6 +8,7 @@ namespace tambo::cli {
 struct PasswordSource {
     bool from_stdin = false; // --stdin: the first line
     bool generate = false;   // --generate
+    bool weak = false;       // --weak: fewer than 8 characters are accepted
 };
 
 struct Password {

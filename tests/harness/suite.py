@@ -202,7 +202,7 @@ class Suite:
         known = {row.split("\t")[0] for row in self.tambo("user", "list").splitlines()}
         for address, password in self.users:
             if address not in known:
-                self.tambo("user", "add", address, "--stdin", stdin=password + "\n")
+                self.tambo("user", "add", address, "--stdin", "--weak", stdin=password + "\n")
 
     def stop(self, seconds=30):
         """Clean shutdown; returns master's exit status."""
