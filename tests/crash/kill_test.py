@@ -116,7 +116,7 @@ class Kill(unittest.TestCase):
         wait_for(lambda: queue_is_empty(self.suite), 120, "the queue to become empty")
         mailboxes = read_mailboxes(self.suite, self.suite.users)
         complaints, doubled = self.ledger.check(mailboxes, self.sink.counts)
-        print("%d acknowledged, %d refused, %d unknown, %d doubled at the sink; slowest 250: %s"
+        print("figures: %d acknowledged, %d refused, %d unknown, %d doubled at the sink; slowest 250: %s"
               % (len(self.ledger.acknowledged), len(self.ledger.refused), len(self.ledger.unknown),
                  doubled, ", ".join("%s %.2f s" % item for item in slowest.items())))
         print("refused because:", dict(self.ledger.reasons))

@@ -7,6 +7,7 @@ time.
 import argparse
 import concurrent.futures
 import glob
+import json
 import os
 import re
 import signal
@@ -23,6 +24,53 @@ class Totals:
     reasons = {}
 
 
+class Campaign:
+    """What ./dev test --full has done at this commit: it can be interrupted and goes on where it
+    was. Figures go to tests/CAMPAIGNS.md."""
+
+    def __init__(self):
+        git = lambda *args: subprocess.run(["git", *args], cwd=ROOT, capture_output=True,
+                                           text=True).stdout.strip()
+        self.commit = git("rev-parse", "--short=12", "HEAD")
+        self.clean = not git("status", "--porcelain", "--untracked-files=no")
+        self.path = os.path.join(ROOT, "build", "campaign.json")
+        self.done = {}
+        if os.path.exists(self.path) and self.clean:
+            with open(self.path) as f:
+                state = json.load(f)
+            if state["commit"] == self.commit:
+                self.done = state["done"]
+
+    def note(self, name, failed, seconds, output):
+        figures = "; ".join(re.findall(r"^figures: (.*)$", output, re.M))
+        runs = re.search(r"^Done (\d+) runs", output, re.M)
+        if runs:
+            figures = runs.group(1) + " inputs"
+        verdict = "ok" if not failed else "FAILED"
+        if self.clean and not failed:
+            self.done[name] = seconds
+            with open(self.path + ".new", "w") as f:
+                json.dump({"commit": self.commit, "done": self.done}, f)
+            os.replace(self.path + ".new", self.path)
+        if not figures:
+            return
+        with open(os.path.join(ROOT, "tests", "CAMPAIGNS.md"), "a") as f:
+            f.write("| %s | %s%s | %s | %s | %.0f | %s |\n" % (
+                time.strftime("%Y-%m-%d"), self.commit, "" if self.clean else "+", name, verdict,
+                seconds, figures))
+
+
+campaign = None
+
+
+def is_done(name):
+    if campaign is None or name not in campaign.done:
+        return False
+    progress("%-34s done before at this commit" % name)
+    Totals.passed += 1
+    return True
+
+
 def progress(text):
     print(text, flush=True)
 
@@ -37,6 +85,8 @@ def count(name, passed, failed, skipped, seconds, output=""):
     if failed:
         Totals.failures.append(name)
         progress(output[-6000:])
+    if campaign is not None:
+        campaign.note(name, failed, seconds, output)
     for reason in re.findall(r"not run: [^'\"\n]*", output):
         Totals.reasons[reason.strip()] = Totals.reasons.get(reason.strip(), 0) + 1
 
@@ -108,7 +158,8 @@ def replay_fuzz(pattern):
         corpus = os.path.join(ROOT, "tests/fuzz/corpus", target)
         command = ["build/fuzz/bin/fuzz_" + target, "-timeout=10"]
         command += [corpus, "-runs=0"] if os.path.isdir(corpus) else ["-runs=1000"]
-        run_plain("fuzz." + target, command, 300)
+        if not is_done("fuzz." + target):
+            run_plain("fuzz." + target, command, 300)
 
 
 def main():
@@ -117,6 +168,8 @@ def main():
     parser.add_argument("regex", nargs="?", default="")
     args = parser.parse_args()
     start = time.monotonic()
+    global campaign
+    campaign = Campaign() if args.full else None
     wanted = lambda name: re.search(args.regex, name) is not None
     env = {"TAMBO_FULL": "1"} if args.full else {}
 
@@ -141,7 +194,8 @@ def main():
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             for path in files:
                 name = group + "." + os.path.basename(path)[:-8]
-                pool.submit(run_python, name, path, timeout, env)
+                if not is_done(name):
+                    pool.submit(run_python, name, path, timeout, env)
 
     minutes = (time.monotonic() - start) / 60
     progress("")
