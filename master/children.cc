@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <csignal>
 #include <system_error>
+#include <utility>
 
 namespace tambo::master {
 
@@ -88,10 +89,23 @@ void Children::start(Slot& slot) {
 }
 
 void Children::on_hello(Child& child, const std::string& build_id) {
-    if (child.wired || build_id != ipc::build_id()) {
+    if (child.wired || child.held || build_id != ipc::build_id()) {
         kill(child, "it is of another build");
         return;
     }
+    // Who shows certificates begins after keyd: its first client would find nobody who signs.
+    const auto peers = peers_of(child.service);
+    child.held = std::ranges::any_of(peers, [](auto* peer) { return peer->name == "keyd"; }) &&
+                 find_wired("keyd") == nullptr;
+    if (child.held) return;
+    begin(child);
+    if (child.service.name != "keyd" || !child.wired) return;
+    for (const auto& other : children_) {
+        if (std::exchange(other->held, false)) begin(*other);
+    }
+}
+
+void Children::begin(Child& child) {
     try {
         send_boot(child);
     } catch (const std::system_error& e) {

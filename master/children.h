@@ -98,6 +98,7 @@ class Children {
     };
 
     void start(Slot& slot);
+    void begin(Child& child);
     void send_boot(Child& child);
     void wire(Child& child);
     void send_files(Child& child, bool at_start);

@@ -26,7 +26,7 @@ struct SignCodec {
 class DatagramSigner final : public KeySigner {
   public:
     // timeout_ms: of one signature. Without a socket every request fails until connect().
-    explicit DatagramSigner(SignCodec codec, int64_t timeout_ms = 1000);
+    explicit DatagramSigner(SignCodec codec, int64_t timeout_ms = 3000);
 
     // Takes a new socket (first wiring, or keyd's successor).
     void connect(UniqueFd socket);
