@@ -3,11 +3,25 @@
 #include "common/base/text.h"
 #include "common/sys/log.h"
 
+#include <optional>
+#include <string_view>
+
 namespace tambo::authd {
 
 namespace {
+
 constexpr size_t kExchangesMax = 10'000; // of one peer
+
+// What a daemon serves logins for; master's word, as the peer's name is. Whoever is not here has no
+// clients that log in.
+std::optional<ipc::Service> login_class(std::string_view peer) {
+    if (peer.starts_with("submit.")) return ipc::Service::submission;
+    if (peer.starts_with("imapd.")) return ipc::Service::imap;
+    if (peer.starts_with("pop3d.")) return ipc::Service::pop3;
+    return std::nullopt;
 }
+
+} // namespace
 
 Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel_(channel) {
     channel.on<ipc::ConnectionOpened>(*this, &Peer::opened);
@@ -79,6 +93,15 @@ void Peer::account_full(ipc::AccountFull message) {
 task<ipc::SaslAnswer> Peer::sasl_start(ipc::SaslStart message) {
     ipc::SaslAnswer refused;
     refused.state = ipc::SaslState::refused;
+    // An mx that has been taken over tries no passwords, and nobody logs in for another service.
+    const auto service = login_class(channel_.peer());
+    if (!service) {
+        log::Event("auth.wrong_class", log::Level::error).with("peer", channel_.peer());
+        refused.reason = "class";
+        co_return refused;
+    }
+    message.service = *service;
+    if (*service == ipc::Service::submission) message.session.reset();
     const auto mechanism = smtp::find_mechanism(message.mechanism);
     if (!mechanism) {
         refused.reason = "mechanism";

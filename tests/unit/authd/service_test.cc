@@ -46,9 +46,11 @@ std::string temporary_directory() {
 
 struct Keeper {
     Id attached;
+    ipc::Service service = ipc::Service::local;
     std::string protocol_bytes;
     task<ipc::AttachAnswer> attach(ipc::AttachSession message) {
         attached = message.account;
+        service = message.service;
         protocol_bytes = message.client.valid() ? "fd" : "none";
         co_return ipc::AttachAnswer{true, ""};
     }
@@ -63,12 +65,13 @@ struct Suite {
     std::optional<Workers> workers{std::in_place, loop, 1};
     Nursery nursery{loop};
     std::optional<Service> service{std::in_place, nursery, *directory, *workers, clock, config()};
-    ipc::Channel client{nursery, "authd"}, server{nursery, "imapd.0"};
+    ipc::Channel client{nursery, "authd"}, server;
     ipc::Channel keeper_end{nursery, "authd"};
     Keeper keeper;
     std::optional<Peer> peer;
 
-    Suite() {
+    // peer_name: as master gives it, the class of the daemon that asks.
+    explicit Suite(const std::string& peer_name = "imapd.0") : server(nursery, peer_name) {
         peer.emplace(*service, server);
         auto [a, b] = socket_pair(SOCK_SEQPACKET);
         client.attach(std::move(a));
@@ -162,6 +165,30 @@ TEST_CASE("wrong, unknown, disabled and hostile names are refused alike") {
         CHECK(answer.token.empty());
     }
     CHECK(s.keeper.attached.is_nil());
+}
+
+TEST_CASE("who serves no logins can try no passwords") {
+    for (const auto* name : {"mx.0", "queued", "keeper"}) {
+        Suite s(name);
+        for (const auto* password : {"alice-secret", "wrong"}) {
+            const auto answer = log_in(s, "alice@example.test", password);
+            CHECK(answer.state == ipc::SaslState::refused);
+            CHECK(answer.reason == "class"); // the same for the right password
+            CHECK(answer.token.empty());
+        }
+        CHECK(s.keeper.attached.is_nil());
+    }
+}
+
+TEST_CASE("the class of a login is its channel's, whatever the daemon says") {
+    Suite pop3("pop3d.3");
+    CHECK(log_in(pop3, "alice@example.test", "alice-secret").state == ipc::SaslState::accepted);
+    CHECK(pop3.keeper.service == ipc::Service::pop3); // log_in() says imap
+    Suite submit("submit.1");
+    const auto answer = log_in(submit, "alice@example.test", "alice-secret");
+    CHECK(answer.state == ipc::SaslState::accepted);
+    CHECK(submit.service->tokens().open(answer.token)->account == Id{0, 1});
+    CHECK(submit.keeper.attached.is_nil()); // it gets no session
 }
 
 TEST_CASE("acting as somebody else is refused") {
