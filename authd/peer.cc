@@ -3,11 +3,26 @@
 #include "common/base/text.h"
 #include "common/sys/log.h"
 
+#include <optional>
+#include <string_view>
+
 namespace tambo::authd {
 
 namespace {
+
 constexpr size_t kExchangesMax = 10'000; // of one peer
+constexpr size_t kSessionsMax = 100'000; // of one peer; imap.sessions_max can be no more
+
+// What a daemon serves logins for; master's word, as the peer's name is. Whoever is not here has no
+// clients that log in.
+std::optional<ipc::Service> login_class(std::string_view peer) {
+    if (peer.starts_with("submit.")) return ipc::Service::submission;
+    if (peer.starts_with("imapd.")) return ipc::Service::imap;
+    if (peer.starts_with("pop3d.")) return ipc::Service::pop3;
+    return std::nullopt;
 }
+
+} // namespace
 
 Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel_(channel) {
     channel.on<ipc::ConnectionOpened>(*this, &Peer::opened);
@@ -15,6 +30,7 @@ Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel
     channel.on<ipc::SaslStart>(*this, &Peer::sasl_start);
     channel.on<ipc::SaslContinue>(*this, &Peer::sasl_continue);
     channel.on<ipc::SaslAbort>(*this, &Peer::sasl_abort);
+    channel.on<ipc::SessionEnded>(*this, &Peer::session_ended);
     channel.on<ipc::LocalUser>(*this, &Peer::local_user);
     channel.on<ipc::CheckSender>(*this, &Peer::check_sender);
     channel.on<ipc::CheckRecipient>(*this, &Peer::check_recipient);
@@ -24,16 +40,20 @@ Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel
         channel.on<ipc::AskAccount>(*this, &Peer::ask_account);
         channel.on<ipc::AccountFull>(*this, &Peer::account_full);
     }
-    channel.on_lost = [this] { forget_connections(); };
+    channel.on_lost = [this] { forget_clients(); };
 }
 
-Peer::~Peer() { forget_connections(); }
+Peer::~Peer() { forget_clients(); }
 
-void Peer::forget_connections() {
+void Peer::forget_clients() {
     for (const auto& [who, count] : connections_) {
         for (int i = 0; i < count; ++i) service_.throttle().close(who.first, who.second);
     }
+    for (const auto& [sid, session] : sessions_) {
+        service_.throttle().close_session(session.account, session.client_ip);
+    }
     connections_.clear();
+    sessions_.clear();
     exchanges_.clear();
 }
 
@@ -79,6 +99,15 @@ void Peer::account_full(ipc::AccountFull message) {
 task<ipc::SaslAnswer> Peer::sasl_start(ipc::SaslStart message) {
     ipc::SaslAnswer refused;
     refused.state = ipc::SaslState::refused;
+    // An mx that has been taken over tries no passwords, and nobody logs in for another service.
+    const auto service = login_class(channel_.peer());
+    if (!service) {
+        log::Event("auth.wrong_class", log::Level::error).with("peer", channel_.peer());
+        refused.reason = "class";
+        co_return refused;
+    }
+    message.service = *service;
+    if (*service == ipc::Service::submission) message.session.reset();
     const auto mechanism = smtp::find_mechanism(message.mechanism);
     if (!mechanism) {
         refused.reason = "mechanism";
@@ -183,6 +212,31 @@ task<ipc::SaslAnswer> Peer::finish(Exchange exchange) {
     co_return answer;
 }
 
+// ---- sessions
+
+void Peer::session_ended(ipc::SessionEnded message) { close_session(message.sid); }
+
+bool Peer::open_session(const ipc::SaslStart& start, const Account& account) {
+    close_session(start.sid);
+    if (sessions_.size() < kSessionsMax &&
+        service_.throttle().open_session(account.id, start.client_ip)) {
+        sessions_[start.sid] = Session{account.id, start.client_ip};
+        return true;
+    }
+    log::Event("auth.too_many_sessions", log::Level::notice)
+        .sid(start.sid)
+        .with("ip", start.client_ip)
+        .with("user", account.address);
+    return false;
+}
+
+void Peer::close_session(const std::string& sid) {
+    const auto found = sessions_.find(sid);
+    if (found == sessions_.end()) return;
+    service_.throttle().close_session(found->second.account, found->second.client_ip);
+    sessions_.erase(found);
+}
+
 // For imapd and pop3d the session's end goes to the keeper from here: a network daemon cannot claim
 // an account that it has no password for.
 task<ipc::SaslAnswer> Peer::attach(Exchange exchange, Account account) {
@@ -190,6 +244,11 @@ task<ipc::SaslAnswer> Peer::attach(Exchange exchange, Account account) {
     ipc::SaslAnswer answer;
     answer.login = account.address;
     if (start.session.valid()) {
+        if (!open_session(start, account)) {
+            answer.state = ipc::SaslState::unavailable;
+            answer.reason = "sessions";
+            co_return answer;
+        }
         const ipc::AccountFacts facts = service_.account_facts(account.id);
         ipc::AttachSession attach;
         attach.account = account.id;
@@ -210,6 +269,7 @@ task<ipc::SaslAnswer> Peer::attach(Exchange exchange, Account account) {
             answer.reason = "keeper";
         }
         if (!attached) {
+            close_session(start.sid);
             answer.state = ipc::SaslState::unavailable;
             co_return answer;
         }

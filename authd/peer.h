@@ -1,5 +1,5 @@
 // One network daemon (or queued, or the keeper) as authd sees it: its questions, its SASL exchanges,
-// the connections it has reported.
+// the connections it has reported, the sessions that were opened for it.
 #pragma once
 
 #include "authd/service.h"
@@ -24,11 +24,17 @@ class Peer {
         smtp::SaslExchange sasl;
     };
 
+    struct Session {
+        Id account;
+        std::string client_ip;
+    };
+
     task<ipc::ConnectionVerdict> opened(ipc::ConnectionOpened message);
     void closed(ipc::ConnectionClosed message);
     task<ipc::SaslAnswer> sasl_start(ipc::SaslStart message);
     task<ipc::SaslAnswer> sasl_continue(ipc::SaslContinue message);
     void sasl_abort(ipc::SaslAbort message);
+    void session_ended(ipc::SessionEnded message);
     task<ipc::LocalUserAnswer> local_user(ipc::LocalUser message);
     task<ipc::ReplyText> check_sender(ipc::CheckSender message);
     task<ipc::ReplyText> check_recipient(ipc::CheckRecipient message);
@@ -39,14 +45,17 @@ class Peer {
     task<ipc::SaslAnswer> progress(Exchange exchange, smtp::SaslExchange::State state);
     task<ipc::SaslAnswer> finish(Exchange exchange);
     task<ipc::SaslAnswer> attach(Exchange exchange, Account account);
+    bool open_session(const ipc::SaslStart& start, const Account& account);
+    void close_session(const std::string& sid);
     task<ipc::SaslAnswer> refuse(Exchange exchange, std::string user, std::string reason);
-    void forget_connections();
+    void forget_clients();
 
     Service& service_;
     ipc::Channel& channel_;
     std::map<uint64_t, Exchange> exchanges_;
     uint64_t last_exchange_ = 0;
     std::map<std::pair<ipc::Service, std::string>, int> connections_;
+    std::map<std::string, Session> sessions_; // by sid: a connection has one at most
 };
 
 } // namespace tambo::authd

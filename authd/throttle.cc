@@ -83,6 +83,20 @@ void Throttle::succeeded(std::string_view client_ip) {
     if (found != clients_.end()) found->second.failures_ms.clear();
 }
 
+bool Throttle::open_session(const Id& account, std::string_view client_ip) {
+    auto key = std::pair(account, network_of(client_ip));
+    const auto found = sessions_.find(key);
+    const int64_t open = found == sessions_.end() ? 0 : found->second;
+    if (open >= config_.sessions_per_login_per_address && !is_exempt(client_ip)) return false;
+    sessions_[std::move(key)] = open + 1;
+    return true;
+}
+
+void Throttle::close_session(const Id& account, std::string_view client_ip) {
+    const auto found = sessions_.find({account, network_of(client_ip)});
+    if (found != sessions_.end() && --found->second == 0) sessions_.erase(found);
+}
+
 ipc::ReplyText Throttle::count_message(const Login& login, uint32_t recipients) {
     if (is_exempt(login.client_ip)) return {};
     const int64_t today = clock_.now().ms / kDayMs;

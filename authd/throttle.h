@@ -3,6 +3,7 @@
 #pragma once
 
 #include "authd/token.h"
+#include "common/base/id.h"
 #include "common/base/time.h"
 #include "common/conf/authd_config.h"
 #include "common/ipc/messages/authd.h"
@@ -12,6 +13,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace tambo::authd {
 
@@ -29,6 +31,11 @@ class Throttle {
     // How long to wait before a failure is answered: 1, 2, 4, ... s up to the configured maximum.
     int64_t failed(std::string_view client_ip);
     void succeeded(std::string_view client_ip);
+
+    // Counts an IMAP or POP3 session of the account from the address; false: it has as many as it
+    // may. Sessions that are exempt are counted as well, for the day that they are not.
+    bool open_session(const Id& account, std::string_view client_ip);
+    void close_session(const Id& account, std::string_view client_ip);
 
     // Counts a message of the login; a refusal (code != 0) counts nothing.
     ipc::ReplyText count_message(const Login& login, uint32_t recipients);
@@ -53,6 +60,7 @@ class Throttle {
     Clock& clock_;
     std::map<std::string, Client, std::less<>> clients_; // by /32 or /64
     std::map<std::string, Day, std::less<>> logins_;
+    std::map<std::pair<Id, std::string>, int64_t> sessions_; // by account and /32 or /64
 };
 
 // "192.0.2.1", or the /64 of an IPv6 address in text form; the text itself if it is neither.

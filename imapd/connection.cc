@@ -19,6 +19,7 @@ Connection::Connection(Service& s, UniqueFd socket, const net::SocketAddress& fr
 Connection::~Connection() {
     service.connections.erase(this);
     if (counted) service.authd.send(ipc::ConnectionClosed{ipc::Service::imap, peer.ip()});
+    if (session_asked) service.authd.send(ipc::SessionEnded{sid});
     log::Event("imap.disconnected")
         .sid(sid)
         .with("ip", peer.ip())

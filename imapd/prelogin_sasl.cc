@@ -27,6 +27,9 @@ struct SaslGuard {
     }
 };
 
+// The password was right: the user may know why it is no use.
+constexpr std::string_view kTooManySessions = "too many sessions of this login from your address";
+
 std::string decoded(std::string_view text) {
     auto bytes = base64_decode(text);
     if (!bytes) throw Bad("that is not base64");
@@ -83,6 +86,7 @@ task<> Prelogin::authenticate(ipc::SaslStart start) {
     start.channel_binding = io_.channel_binding().value_or("");
     start.session = std::move(theirs);
     start.session_hint = tag_;
+    connection_.session_asked = true;
     ipc::SaslAnswer answer;
     try {
         answer = co_await connection_.service.authd.call(std::move(start));
@@ -119,6 +123,7 @@ void Prelogin::judge(const ipc::SaslAnswer& answer) {
         ++failed_logins_;
         throw No("AUTHENTICATIONFAILED", "authentication failed");
     }
+    if (answer.reason == "sessions") throw No("LIMIT", std::string(kTooManySessions));
     if (answer.reason == "throttled") failed_logins_ = limits::bad_commands_prelogin;
     throw No("UNAVAILABLE", "try again later");
 }

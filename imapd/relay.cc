@@ -66,9 +66,17 @@ task<> Relay::up(std::shared_ptr<Relay> self) {
     self->up_ended_.open();
 }
 
+// A client that is silent because it still takes a large message is not stalled.
 task<> Relay::pump_up() {
     size_t since_pause = 0;
     for (;;) {
+        const uint64_t carried = connection_->bytes_out;
+        const int64_t patience_ms = connection_->service.pace.stalled_ms;
+        const net::Wait wait = co_await connection_->io.wait_input(patience_ms);
+        if (wait == net::Wait::timed_out) {
+            if (connection_->bytes_out == carried) throw TimedOut{};
+            continue;
+        }
         const auto piece = co_await connection_->io.read_some(kPiece);
         const size_t size = piece.size();
         connection_->bytes_in += size;

@@ -24,6 +24,9 @@ struct SaslGuard {
     }
 };
 
+// The password was right: the user may know why it is no use.
+constexpr std::string_view kTooManySessions = "too many sessions of this login from your address";
+
 std::string decoded(std::string_view text) {
     auto bytes = base64_decode(text);
     if (!bytes) throw Bad{"that is not base64"};
@@ -80,6 +83,7 @@ task<> Prelogin::authenticate(ipc::SaslStart start) {
     start.tls = io_.tls_info().version;
     start.channel_binding = io_.channel_binding().value_or("");
     start.session = std::move(theirs);
+    connection_.session_asked = true;
     ipc::SaslAnswer answer;
     try {
         answer = co_await connection_.service.authd.call(std::move(start));
@@ -116,6 +120,7 @@ void Prelogin::judge(const ipc::SaslAnswer& answer) {
         ++failed_logins_;
         throw No{"AUTH", "authentication failed"};
     }
+    if (answer.reason == "sessions") throw No{"SYS/TEMP", std::string(kTooManySessions)};
     if (answer.reason == "throttled") failed_logins_ = limits::bad_commands_prelogin;
     throw No{"SYS/TEMP", "try again later"};
 }

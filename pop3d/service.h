@@ -48,7 +48,7 @@ enum class Door { pop3, pop3s };
 class Connection {
   public:
     Connection(Service& service, UniqueFd socket, const net::SocketAddress& peer, Door door);
-    // Says so to the log, and to authd if the connection was counted there.
+    // Says so to the log, and to authd if the connection or a session may be counted there.
     ~Connection();
     Connection(const Connection&) = delete;
 
@@ -60,6 +60,7 @@ class Connection {
     std::string login;                    // the account's address, once there is one
     std::string ended_why = "gone";       // for the event
     bool counted = false;                 // authd counts it
+    bool session_asked = false;           // and perhaps a session of it
     int session_fd = -1;                  // while bytes are carried; owned by the relay
     uint64_t bytes_in = 0, bytes_out = 0; // while they are carried
 

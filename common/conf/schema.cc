@@ -184,7 +184,7 @@ const std::array kKeys{
         "New connections in a minute from one IPv4 address or one IPv6 /64.",
         [](Config& c) -> Slot { return &c.limits.connection_rate_per_minute; }},
     Key{"limits.sessions_per_login_per_address", integer, "20", 1, 1'000'000, reload,
-        "IMAP and POP3 sessions at a time of one login from one address.",
+        "IMAP and POP3 sessions at a time of one login from one IPv4 address or one IPv6 /64.",
         [](Config& c) -> Slot { return &c.limits.sessions_per_login_per_address; }},
     Key{"limits.login_failures_per_address", integer, "20", 1, 1'000'000, reload,
         "Failed logins from one address within limits.login_failure_window; then it is refused "

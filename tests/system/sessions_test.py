@@ -2,15 +2,18 @@
 
 A delivery in another's IDLE, flags of one seen by the other, POP3's lock beside IMAP.
 """
+import imaplib
 import os
 import poplib
 import re
+import signal
 import sys
 import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
-from clients import Lab, first_difference, plain_message, rich_message, trace_and_rest  # noqa: E402
+from clients import (Lab, first_difference, plain_message, rich_message,  # noqa: E402
+                     trace_and_rest, wait_for)
 
 USERS = ["alice", "idle", "many", "flags", "expunge", "pop"]
 
@@ -189,6 +192,72 @@ class Sessions(unittest.TestCase):
         self.assertEqual(sorted(subjects), sorted(
             b"Subject: s%d-%d\r\n\r\n" % (sender, number) for sender in range(4)
             for number in range(5)))
+
+
+class Limits(unittest.TestCase):
+    """limits.sessions_per_login_per_address, with loopback not exempt."""
+
+    def setUp(self):
+        self.lab = Lab(["alice", "bob"], settings={
+            "limits.loopback": "true", "limits.connection_rate_per_minute": "1000",
+            "limits.sessions_per_login_per_address": "2"})
+        self.addCleanup(self.lab.destroy)
+        self.lab.start()
+
+    def imap(self, name="alice"):
+        client = imaplib.IMAP4_SSL("127.0.0.1", self.lab.ports["imaps"], timeout=30,
+                                   ssl_context=self.lab.context())
+        self.addCleanup(client.sock.close)
+        client.login(name + "@example.test", name + "-secret")
+        return client
+
+    def pop3(self):
+        client = poplib.POP3_SSL("127.0.0.1", self.lab.ports["pop3s"], timeout=30,
+                                 context=self.lab.context())
+        self.addCleanup(client.close)
+        client.user("alice@example.test")
+        return client
+
+    def refused(self):
+        with self.assertRaisesRegex(imaplib.IMAP4.error, r"\[LIMIT\] too many sessions"):
+            self.imap()
+        with self.assertRaisesRegex(poplib.error_proto, r"\[SYS/TEMP\] too many sessions"):
+            self.pop3().pass_("alice-secret")
+
+    def served_again(self, connect):
+        """Authd may hear of the end of the last session a moment after its client."""
+        def served():
+            try:
+                return connect()
+            except (imaplib.IMAP4.error, OSError):
+                return None
+        return wait_for(served, what="a session after another has ended")
+
+    def test_sessions_of_a_login_are_limited_while_they_last(self):
+        first, second = self.imap(), self.imap()
+        self.refused()
+        self.imap("bob")
+        first.logout()
+        self.served_again(self.imap)
+        self.refused()
+        second.shutdown()  # without a word
+        self.served_again(self.imap)
+        self.refused()
+
+    def test_imap_and_pop3_count_together_and_end_with_their_process(self):
+        maildrop = self.pop3()
+        maildrop.pass_("alice-secret")
+        self.imap()
+        self.refused()
+        for row in self.lab.suite.status():
+            if row["process"].startswith("imapd.") and row["pid"]:
+                os.kill(int(row["pid"]), signal.SIGKILL)
+        self.lab.suite.wait_ports()
+        self.served_again(self.imap)
+        self.refused()
+        maildrop.quit()
+        self.served_again(self.imap)
+        self.assertTrue([e for e in self.lab.suite.events() if " auth.too_many_sessions " in e])
 
 
 if __name__ == "__main__":

@@ -56,7 +56,9 @@ struct SaslAnswer {
     std::string data;      // challenge bytes, not base64
     std::string token;     // accepted: opaque, names the login towards queued
     std::string login;     // accepted: the account's address, for events
-    std::string reason;    // refused: "badpass", "disabled", ... for the event only
+    // refused: "badpass", "disabled", ... for the event only. unavailable: "throttled" (the address
+    // tries no more for now), "sessions" (the login has as many as it may), "busy", ...
+    std::string reason;
     template <class V> void visit(V& v) { v(state, exchange, data, token, login, reason); }
 };
 
@@ -98,6 +100,12 @@ struct SaslAbort { // one-way: the client sent "*" or left
     static constexpr uint16_t kType = 0x0305;
     uint64_t exchange = 0;
     template <class V> void visit(V& v) { v(exchange); }
+};
+
+struct SessionEnded { // one-way: the connection with this sid is over, and so is its session
+    static constexpr uint16_t kType = 0x030B;
+    std::string sid; // of a SaslStart; one that nobody counted does no harm
+    template <class V> void visit(V& v) { v(sid); }
 };
 
 // The peer of the local submission socket, by SO_PEERCRED (or the owner of a file in drop/).

@@ -15,6 +15,7 @@
 
 using namespace tambo;
 using namespace tambo::authd;
+using namespace std::string_view_literals;
 
 namespace {
 
@@ -30,6 +31,7 @@ conf::AuthdConfig config() {
     c.plus_separator = "+";
     c.connections_per_address = 3;
     c.connection_rate_per_minute = 5;
+    c.sessions_per_login_per_address = 2;
     c.login_failures_per_address = 4;
     c.login_failure_window_ms = 600'000;
     c.login_delay_max_ms = 4'000;
@@ -46,11 +48,14 @@ std::string temporary_directory() {
 
 struct Keeper {
     Id attached;
+    ipc::Service service = ipc::Service::local;
+    bool attaches = true;
     std::string protocol_bytes;
     task<ipc::AttachAnswer> attach(ipc::AttachSession message) {
         attached = message.account;
+        service = message.service;
         protocol_bytes = message.client.valid() ? "fd" : "none";
-        co_return ipc::AttachAnswer{true, ""};
+        co_return ipc::AttachAnswer{attaches, attaches ? "" : "busy"};
     }
     void kick(ipc::KickAccount) {}
 };
@@ -63,12 +68,13 @@ struct Suite {
     std::optional<Workers> workers{std::in_place, loop, 1};
     Nursery nursery{loop};
     std::optional<Service> service{std::in_place, nursery, *directory, *workers, clock, config()};
-    ipc::Channel client{nursery, "authd"}, server{nursery, "imapd.0"};
+    ipc::Channel client{nursery, "authd"}, server;
     ipc::Channel keeper_end{nursery, "authd"};
     Keeper keeper;
     std::optional<Peer> peer;
 
-    Suite() {
+    // peer_name: as master gives it, the class of the daemon that asks.
+    explicit Suite(const std::string& peer_name = "imapd.0") : server(nursery, peer_name) {
         peer.emplace(*service, server);
         auto [a, b] = socket_pair(SOCK_SEQPACKET);
         client.attach(std::move(a));
@@ -104,14 +110,16 @@ struct Suite {
     }
 };
 
-task<> log_in(Suite& s, std::string message, ipc::SaslAnswer& out) {
+task<> log_in(Suite& s, std::string message, ipc::SaslAnswer& out, std::string sid = "",
+              std::string ip = "192.0.2.9") {
     auto [mine, theirs] = socket_pair(SOCK_STREAM);
     ipc::SaslStart start;
     start.service = ipc::Service::imap;
+    start.sid = std::move(sid);
     start.mechanism = "PLAIN";
     start.has_initial = true;
     start.initial = std::move(message);
-    start.client_ip = "192.0.2.9";
+    start.client_ip = std::move(ip);
     start.session = std::move(theirs);
     out = co_await s.client.call(std::move(start));
     s.loop.stop();
@@ -123,6 +131,25 @@ ipc::SaslAnswer log_in(Suite& s, const std::string& user, const std::string& pas
                            answer));
     s.loop.run();
     return answer;
+}
+
+// Alice's or bob's, with the right password; why it did not succeed, or "".
+std::string log_in_as(Suite& s, const std::string& local, const std::string& sid,
+                      const std::string& ip = "192.0.2.9") {
+    ipc::SaslAnswer answer;
+    s.nursery.spawn(log_in(s, cat('\0', local, "@example.test\0"sv, local, "-secret"), answer, sid,
+                           ip));
+    s.loop.run();
+    if (answer.state == ipc::SaslState::accepted) return "";
+    CHECK(answer.state == ipc::SaslState::unavailable);
+    return answer.reason;
+}
+
+void settle(Suite& s) {
+    for (int i = 0; i < 10; ++i) {
+        s.loop.post([&s] { s.loop.stop(); });
+        s.loop.run();
+    }
 }
 
 } // namespace
@@ -162,6 +189,85 @@ TEST_CASE("wrong, unknown, disabled and hostile names are refused alike") {
         CHECK(answer.token.empty());
     }
     CHECK(s.keeper.attached.is_nil());
+}
+
+TEST_CASE("who serves no logins can try no passwords") {
+    for (const auto* name : {"mx.0", "queued", "keeper"}) {
+        Suite s(name);
+        for (const auto* password : {"alice-secret", "wrong"}) {
+            const auto answer = log_in(s, "alice@example.test", password);
+            CHECK(answer.state == ipc::SaslState::refused);
+            CHECK(answer.reason == "class"); // the same for the right password
+            CHECK(answer.token.empty());
+        }
+        CHECK(s.keeper.attached.is_nil());
+    }
+}
+
+TEST_CASE("the class of a login is its channel's, whatever the daemon says") {
+    Suite pop3("pop3d.3");
+    CHECK(log_in(pop3, "alice@example.test", "alice-secret").state == ipc::SaslState::accepted);
+    CHECK(pop3.keeper.service == ipc::Service::pop3); // log_in() says imap
+    Suite submit("submit.1");
+    const auto answer = log_in(submit, "alice@example.test", "alice-secret");
+    CHECK(answer.state == ipc::SaslState::accepted);
+    CHECK(submit.service->tokens().open(answer.token)->account == Id{0, 1});
+    CHECK(submit.keeper.attached.is_nil()); // it gets no session
+}
+
+TEST_CASE("sessions of a login from one address are limited while they last") {
+    Suite s;
+    CHECK(log_in_as(s, "alice", "a1") == "");
+    CHECK(log_in_as(s, "alice", "a2") == "");
+    s.keeper.attached = Id{};
+    CHECK(log_in_as(s, "alice", "a3") == "sessions");
+    CHECK(s.keeper.attached.is_nil());
+    CHECK(log_in_as(s, "bob", "b1") == "");
+    CHECK(log_in_as(s, "alice", "a4", "192.0.2.10") == "");
+    s.client.send(ipc::SessionEnded{"a3"}); // nobody counted that one
+    settle(s);
+    CHECK(log_in_as(s, "alice", "a5") == "sessions");
+    s.client.send(ipc::SessionEnded{"a1"});
+    s.client.send(ipc::SessionEnded{"a1"}); // once is enough
+    settle(s);
+    CHECK(log_in_as(s, "alice", "a6") == "");
+    CHECK(log_in_as(s, "alice", "a7") == "sessions");
+}
+
+TEST_CASE("a session that nobody serves is not counted") {
+    Suite s;
+    s.keeper.attaches = false;
+    for (int i = 0; i < 5; ++i) CHECK(log_in_as(s, "alice", cat("s", i)) == "busy");
+    s.keeper.attaches = true;
+    CHECK(log_in_as(s, "alice", "a1") == "");
+    CHECK(log_in_as(s, "alice", "a1") == ""); // the same connection: still one
+    CHECK(log_in_as(s, "alice", "a2") == "");
+    CHECK(log_in_as(s, "alice", "a3") == "sessions");
+}
+
+TEST_CASE("the sessions of a daemon end with it") {
+    Suite s;
+    CHECK(log_in_as(s, "alice", "a1") == "");
+    CHECK(log_in_as(s, "alice", "a2") == "");
+    s.client.drop("test");
+    settle(s);
+    auto [a, b] = socket_pair(SOCK_SEQPACKET);
+    s.client.attach(std::move(a));
+    s.server.attach(std::move(b));
+    CHECK(log_in_as(s, "alice", "a3") == "");
+    CHECK(log_in_as(s, "alice", "a4") == "");
+    CHECK(log_in_as(s, "alice", "a5") == "sessions");
+}
+
+TEST_CASE("sessions from this machine are limited only when asked for") {
+    Suite s;
+    for (int i = 0; i < 5; ++i) CHECK(log_in_as(s, "alice", cat("a", i), "127.0.0.1") == "");
+    conf::AuthdConfig everywhere = config();
+    everywhere.limits_on_loopback = true;
+    everywhere.sessions_per_login_per_address = 6;
+    s.service->configure(everywhere);
+    CHECK(log_in_as(s, "alice", "a5", "127.0.0.1") == "");
+    CHECK(log_in_as(s, "alice", "a6", "127.0.0.1") == "sessions"); // the older ones count, too
 }
 
 TEST_CASE("acting as somebody else is refused") {

@@ -36,6 +36,7 @@ class FakeAuthd {
         channel_.on<ipc::SaslStart>(*this, &FakeAuthd::start);
         channel_.on<ipc::SaslContinue>(*this, &FakeAuthd::more);
         channel_.on<ipc::SaslAbort>(*this, &FakeAuthd::abort);
+        channel_.on<ipc::SessionEnded>(*this, &FakeAuthd::ended);
         channel_.attach(std::move(socket));
     }
     void answer(ipc::SaslState state, std::string data = "", std::string reason = "") {
@@ -53,6 +54,7 @@ class FakeAuthd {
     ipc::ConnectionVerdict verdict;
     std::vector<ipc::SaslStart> starts;
     std::vector<std::string> responses;
+    std::vector<std::string> ended_sids;
     int opened_count = 0, closed_count = 0, aborts = 0;
 
   private:
@@ -70,6 +72,7 @@ class FakeAuthd {
         co_return next();
     }
     void abort(ipc::SaslAbort) { ++aborts; }
+    void ended(ipc::SessionEnded message) { ended_sids.push_back(std::move(message.sid)); }
     ipc::SaslAnswer next() {
         if (answers.empty()) return {};
         auto answer = std::move(answers.front());

@@ -153,6 +153,44 @@ TEST_CASE_METHOD(Fixture, "authd may be throttling, or away") {
     CHECK(other->ask("AGEAYg==\r\n").starts_with(""));
 }
 
+TEST_CASE_METHOD(Fixture, "a login with too many sessions is told so, and may try again") {
+    auto client = connect_tls();
+    client->received.clear();
+    for (int i = 0; i < limits::bad_commands_prelogin; ++i) {
+        authd->answer(ipc::SaslState::unavailable, "", "sessions");
+        CHECK(client->ask("a LOGIN x y\r\n") ==
+              "a NO [LIMIT] too many sessions of this login from your address\r\n");
+    }
+    authd->answer(ipc::SaslState::accepted);
+    CHECK(client->ask("b LOGIN x y\r\n") == "");
+    CHECK(authd->starts.back().session.valid());
+}
+
+TEST_CASE_METHOD(Fixture, "authd hears of the end of each connection that may have a session") {
+    auto stranger = connect_tls();
+    std::optional<Client> session;
+    auto client = log_in(session);
+    const std::string sid = authd->starts.back().sid;
+    stranger->hang_up();
+    client->settle();
+    CHECK(authd->ended_sids.empty());
+    client->hang_up();
+    session->settle();
+    session->hang_up();
+    for (int i = 0; i < 10; ++i)
+        turn(loop);
+    CHECK(authd->ended_sids == std::vector<std::string>{sid});
+
+    auto refused = connect_tls();
+    authd->answer(ipc::SaslState::unavailable, "", "sessions");
+    refused->ask("a LOGIN x y\r\n");
+    const std::string refused_sid = authd->starts.back().sid;
+    refused->hang_up();
+    for (int i = 0; i < 10; ++i)
+        turn(loop);
+    CHECK(authd->ended_sids == std::vector<std::string>{sid, refused_sid});
+}
+
 TEST_CASE_METHOD(Fixture, "F10: HTTP is closed at its first line, foreign ALPN at its hello") {
     for (const auto* line : {"GET / HTTP/1.1", "post /x HTTP/1.0", "CONNECT a:1 HTTP/1.1"}) {
         auto client = connect();

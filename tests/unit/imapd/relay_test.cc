@@ -84,6 +84,32 @@ TEST_CASE_METHOD(Fixture, "a client that leaves ends its session") {
     CHECK(service.connections.empty());
 }
 
+TEST_CASE_METHOD(Fixture, "a slow download is not silence") {
+    service.pace.stalled_ms = 40;
+    std::optional<Client> session;
+    auto client = log_in(session);
+    for (int i = 0; i < 20; ++i) { // five times as long as the client may be silent
+        session->send("x");
+        client->settle();
+        ::usleep(10'000);
+    }
+    CHECK(client->received == std::string(20, 'x'));
+    CHECK_FALSE(client->closed);
+    session->take();
+    CHECK_FALSE(session->closed);
+}
+
+TEST_CASE_METHOD(Fixture, "silence in both directions ends a session") {
+    service.pace.stalled_ms = 40;
+    std::optional<Client> session;
+    auto client = log_in(session);
+    for (int i = 0; i < 2000 && !session->closed; ++i) {
+        session->settle();
+        ::usleep(1000);
+    }
+    CHECK(session->closed);
+}
+
 TEST_CASE_METHOD(Fixture, "a process that ends in the middle of everything ends cleanly") {
     std::optional<Client> session, other_session;
     auto client = log_in(session);

@@ -153,6 +153,35 @@ TEST_CASE_METHOD(Fixture, "refused and unavailable logins") {
     CHECK(other->closed);
 }
 
+TEST_CASE_METHOD(Fixture, "a login with too many sessions is told so, and may try again") {
+    auto client = connect_tls();
+    client->said();
+    for (int i = 0; i < limits::bad_commands_prelogin; ++i) {
+        authd->answer(ipc::SaslState::unavailable, "", "sessions");
+        CHECK(client->ask("USER a\r\nPASS b\r\n") ==
+              "+OK send PASS\r\n"
+              "-ERR [SYS/TEMP] too many sessions of this login from your address\r\n");
+    }
+    authd->answer(ipc::SaslState::accepted);
+    CHECK(client->ask("USER a\r\nPASS b\r\n") == "+OK send PASS\r\n");
+    CHECK(authd->starts.back().session.valid());
+}
+
+TEST_CASE_METHOD(Fixture, "authd hears of the end of each connection that may have a session") {
+    auto stranger = connect_tls();
+    std::optional<Client> session;
+    auto client = log_in(session);
+    const std::string sid = authd->starts.back().sid;
+    stranger->hang_up();
+    client->settle();
+    CHECK(authd->ended_sids.empty());
+    client->hang_up();
+    session->settle();
+    session->hang_up();
+    turn_some();
+    CHECK(authd->ended_sids == std::vector<std::string>{sid});
+}
+
 TEST_CASE_METHOD(Fixture, "authd goes away in the middle") {
     auto client = connect_tls();
     client->said();

@@ -107,6 +107,17 @@ TEST_CASE_METHOD(Fixture, "a slow download is not silence") {
     CHECK_FALSE(session->closed);
 }
 
+TEST_CASE_METHOD(Fixture, "silence in both directions ends a session") {
+    service.pace.stalled_ms = 40;
+    std::optional<Client> session;
+    auto client = log_in(session);
+    for (int i = 0; i < 2000 && !session->closed; ++i) {
+        session->settle();
+        ::usleep(1000);
+    }
+    CHECK(session->closed);
+}
+
 // ---- generations
 
 TEST_CASE_METHOD(Fixture, "a generation ends with its last connection") {
