@@ -64,7 +64,7 @@ enum class FactsPart {
     text,      // header, from, to, cc, bcc, subject, sent_s
 };
 
-// Computes the facts of a whole message (prefix and body in one piece). Wired to common/mime. A
+// Computes the facts of a whole message (prefix and body in one piece): imapd/session/facts.h. A
 // change of what it produces comes with a higher version: older facts are computed anew when read.
 struct FactsParser {
     MessageFacts (*parse)(std::string_view message) = nullptr;
