@@ -1,0 +1,34 @@
+"""Logins per second. The password is verified each time: hashing it is meant to be most of it."""
+import statistics
+
+from connections import load
+from processes import Meter
+from rows import row
+
+ABOUT = "logins/s over TLS with CPU: IMAP login, select, logout; POP3; the TLS handshake alone"
+ACCOUNTS = 20
+
+
+def measure(server, quick):
+    rows = []
+    for what, protocol, service, at_once, count in (
+            ("IMAP, 20 at once", "imap", "imaps", 20, 400),
+            ("IMAP, one after the other", "imap", "imaps", 1, 100),
+            ("POP3, 20 at once", "pop3", "pop3s", 20, 400),
+            ("TLS handshake alone, 20 at once", "tls", "imaps", 20, 400)):
+        count = count // 10 if quick else count
+        rates, medians, client, meter = [], [], 0.0, Meter(server)
+        order = {"protocol": protocol, "port": server.ports[service], "ca": server.ca,
+                 "accounts": server.users, "at_once": at_once, "count": count}
+        load("load_login.py", {**order, "count": min(count, len(server.users))})
+        for _ in range(1 if quick else 3):
+            with meter:
+                done = load("load_login.py", order)
+            rates.append(count / done["seconds"])
+            medians.append(statistics.median(done["each"]) * 1000)
+            client += done["cpu"]
+        n = count * len(rates)
+        rows.append(row(what, statistics.median(rates), "/s", values=rates,
+                        cpu=meter.total() / n * 1000, client=client / n * 1000, n=n,
+                        by=meter.per(n), median_ms=round(statistics.median(medians), 1)))
+    return rows
