@@ -1,7 +1,7 @@
 """Memory: of the idle server, and what an idle TLS IMAP connection adds (PSS, all processes)."""
 import time
 
-from connections import Imap
+from connections import Imap, Pop3
 from processes import pss
 from rows import row
 
@@ -21,11 +21,14 @@ def measure(server, quick):
     rows.append(whole("idle server", fresh))
     for label, (kib, processes) in sorted(fresh.items(), key=lambda entry: -entry[1][0]):
         rows.append(row("  %s" % label, kib, "KiB", n=processes))
-    # What the first login of an account costs those who check it is not the connections'.
-    close(connect(server, server.users))
+    # What the first login of an account costs those who check it is not the connections'; by
+    # POP3, so that no process of IMAP has memory left over from it.
+    close([Pop3(server, account) for account in server.users])
     wait_ended(server, sum(n for _, n in fresh.values()))
     rows.append(whole("idle server after 20 first logins", settled(server)))
     rows += connections(server, "of 20 accounts, account process included", server.users)
+    server.stop()
+    server.start()
     one = server.users[:1]
     hold = connect(server, one)
     rows += connections(server, "of one account whose process runs", one * (20 if quick else 100))
