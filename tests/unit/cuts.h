@@ -1,0 +1,83 @@
+// Where tests cut what they send: no reader may depend on where a segment ends. A test plays each
+// of its dialogues whole, byte by byte, and with every write cut in two at each of its first
+// 4096 bytes and at 64 random places beyond.
+#pragma once
+
+#include "common/base/text.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tambo::cuts {
+
+inline constexpr size_t kEverywhereBytes = 4096;
+inline constexpr size_t kRandomPlaces = 64;
+inline constexpr size_t kWhole = 0;
+inline constexpr size_t kBytewise = SIZE_MAX;
+
+// Of the random places of this process. TAMBO_CUT_SEED=N plays those of another one again.
+inline uint64_t seed() {
+    static const uint64_t value = [] {
+        const char* wanted = std::getenv("TAMBO_CUT_SEED");
+        return wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : std::random_device{}();
+    }();
+    return value;
+}
+
+// Where so many bytes are cut in two: 0 < place < bytes.
+inline std::set<size_t> places(size_t bytes) {
+    std::set<size_t> all;
+    for (size_t place = 1; place < std::min(bytes, kEverywhereBytes + 1); ++place)
+        all.insert(place);
+    if (bytes <= kEverywhereBytes + 1) return all;
+    const size_t beyond = bytes - kEverywhereBytes - 1;
+    const size_t wanted = all.size() + std::min(beyond, kRandomPlaces);
+    std::mt19937_64 random(seed());
+    while (all.size() < wanted)
+        all.insert(kEverywhereBytes + 1 + random() % beyond);
+    return all;
+}
+
+// What is sent alone, in turn.
+inline std::vector<std::string_view> pieces(std::string_view bytes, size_t cut) {
+    std::vector<std::string_view> all;
+    if (cut == kBytewise) {
+        for (size_t at = 0; at < bytes.size(); ++at)
+            all.push_back(bytes.substr(at, 1));
+    } else if (cut > 0 && cut < bytes.size()) {
+        all = {bytes.substr(0, cut), bytes.substr(cut)};
+    } else {
+        all = {bytes};
+    }
+    return all;
+}
+
+// play(cut) returns what went wrong. longest: bytes of the longest write. skipped: places where a
+// cut changes what is said, which have a dialogue of their own; there is none byte by byte then.
+// Returns the first failure, with how to see it again.
+template <class Play>
+std::string everywhere(size_t longest, Play play, const std::set<size_t>& skipped = {}) {
+    std::string failure = play(kWhole);
+    if (failure.empty() && skipped.empty() && longest > 1) {
+        failure = play(kBytewise);
+        if (!failure.empty()) failure += " (byte by byte)";
+    }
+    for (const size_t place : places(longest)) {
+        if (!failure.empty()) break;
+        if (skipped.contains(place)) continue;
+        failure = play(place);
+        if (!failure.empty()) {
+            failure += cat(" (each write cut at ", place, ", TAMBO_CUT_SEED=", seed(), ')');
+        }
+    }
+    return failure;
+}
+
+} // namespace tambo::cuts
