@@ -12,7 +12,7 @@ namespace tambo::authd {
 
 inline constexpr std::string_view kArgon2id = "argon2id";
 
-// "$argon2id$v=19$m=19456,t=2,p=1$salt$hash" (research/security.md 5.4). Takes tens of
+// "$argon2id$v=19$m=19456,t=2,p=1$salt$hash" (RULES.md C2). Takes tens of
 // milliseconds: on a worker thread.
 std::string hash_password(std::string_view password);
 // Whether the password fits the verifier; false for a malformed one. As slow as hashing.

@@ -70,7 +70,7 @@ std::vector<DnsRecord> dns_records(const std::string& domain,
         records.push_back({hostname, "A", "(the server's public address)", "where the server is"});
     }
     records.push_back({domain, "MX", cat("10 ", hostname), "mail for the domain comes here"});
-    // ~all: old receivers reject at -all before they look further (research/ecosystem.md 1.3).
+    // ~all: old receivers reject at -all before they look further (RULES.md S1).
     records.push_back({domain, "TXT", "v=spf1 mx ~all", "who sends for the domain"});
     records.push_back({hostname, "TXT", "v=spf1 a -all", "the server's own name"});
     records.push_back({cat("_submissions._tcp.", domain), "SRV", cat("0 1 465 ", hostname),

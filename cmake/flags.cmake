@@ -1,4 +1,4 @@
-# Compiler flags shared by every target. Hardening: research/security.md section 6.
+# Compiler flags shared by every target. Hardening: RULES.md C3.
 add_library(tambo_flags INTERFACE)
 target_include_directories(tambo_flags INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(tambo_flags INTERFACE

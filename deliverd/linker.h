@@ -30,14 +30,14 @@ class Linker {
     // Descriptors of spool/ and mail/, kept by the caller.
     Linker(int spool_fd, int mail_fd) : spool_fd_(spool_fd), mail_fd_(mail_fd) {}
 
-    // Idempotent: the name follows from {qid, rcpt_no, action_no} (research/security.md R10).
+    // Idempotent: the name follows from {qid, rcpt_no, action_no} (RULES.md R10).
     LinkResult link(const ipc::Deliver& job) const;
     // "<account id>/bodies/xx/<name>" below mail/.
     static std::string target_path(const ipc::DeliveryFacts& facts);
 
   private:
     LinkResult judge_existing(const ipc::Deliver& job, const std::string& target) const;
-    // For EXDEV and EMLINK: a copy, durable before it has its name (R14, R15).
+    // For EXDEV and EMLINK: a copy, durable before it has its name (RULES.md R14, R15).
     LinkResult copy(const ipc::Deliver& job, const std::string& target) const;
 
     int spool_fd_, mail_fd_;

@@ -24,7 +24,7 @@ using ipc::DnsType;
 constexpr uint16_t kClassIn = 1;
 constexpr uint16_t kTypeA = 1, kTypeCname = 5, kTypeSoa = 6, kTypePtr = 12, kTypeMx = 15,
                    kTypeTxt = 16, kTypeAaaa = 28, kTypeOpt = 41;
-constexpr int kAliasesMax = 8; // research/security.md N3
+constexpr int kAliasesMax = 8; // RULES.md N3
 constexpr size_t kPtrMax = 10;
 constexpr size_t kTxtMax = 100;
 constexpr size_t kTxtBytesMax = 48 * 1024; // of all records: an answer fits one IPC message
@@ -137,7 +137,7 @@ bool MessageParser::record(const RecordHead& head) {
         const Name target = in_.name();
         if (!in_.good() || in_.position() != head.data_end) return false;
         one.record.text = target.text;
-        // N5: what is no host name never reaches a log line, a header or another question.
+        // RULES.md N5: what is no host name never reaches a log line, a header or another question.
         one.usable = target.plain && target.text != "." && is_host_name(target.text);
         if (head.type == kTypeMx && target.text == ".") one.usable = true; // RFC 7505
     }

@@ -1,5 +1,5 @@
 // What a resolver's message says about one question. Pure. A message with anything malformed in it
-// says nothing at all (research/security.md N1); what is more than limits::dns_* is left out (N3).
+// says nothing at all (RULES.md N1); what is more than limits::dns_* is left out (N3).
 #pragma once
 
 #include "common/ipc/messages/dnsd.h"

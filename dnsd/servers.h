@@ -14,7 +14,7 @@ struct Server {
     std::string address; // canonical text of an IPv4 or IPv6 address
     uint16_t port = 53;
     // Its AD bit counts: it is on this machine, or resolv.conf says trust-ad
-    // (research/security.md N2).
+    // (RULES.md N2).
     bool trusted = false;
     // Gives AD only where DNSSEC records are asked for (systemd-resolved).
     bool wants_do = false;

@@ -18,7 +18,7 @@ using imap::Parser;
 
 namespace {
 
-// Browsers that were led here: closed at their first line (ALPACA, research/security.md F10).
+// Browsers that were led here: closed at their first line (ALPACA, RULES.md F10).
 constexpr std::array<std::string_view, 9> kHttpMethods{
     "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE"};
 
@@ -234,7 +234,7 @@ task<std::string> Prelogin::cmd_logout(Parser& args) {
 }
 
 // RFC 3501 6.2.1. A byte behind the command was sent in clear and would be taken as if it had come
-// under TLS: no handshake then (CVE-2011-0411, research/security.md F7).
+// under TLS: no handshake then (CVE-2011-0411, RULES.md F7).
 task<std::string> Prelogin::cmd_starttls(Parser& args) {
     args.end();
     if (io_.tls()) throw Bad("TLS is active");

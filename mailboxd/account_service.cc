@@ -103,7 +103,7 @@ store::Account* AccountService::account() {
 }
 
 // After a failure the process ends, once what waits has been answered: nothing that it says later
-// could be trusted (research/security.md R2).
+// could be trusted (RULES.md R2).
 void AccountService::check_failure() {
     const auto failure = account_ ? account_->failure() : refusal_;
     if (!failure || ending_) return;
@@ -185,7 +185,7 @@ void AccountService::report_quota() {
 
 // ---- deliveries
 
-// The detail of an address is folded (DESIGN section 6): case does not tell mailboxes apart here,
+// The detail of an address is folded (RULES.md K1): case does not tell mailboxes apart here,
 // unless there is one of just this name.
 std::string AccountService::mailbox_for(const std::string& detail) {
     if (detail.empty() || !account_) return "INBOX";

@@ -24,7 +24,7 @@ struct AccountFacts {
     uint64_t quota_bytes = 0, quota_messages = 0;
 };
 
-// For tests; DESIGN section 4 has the real ones.
+// For tests; these are the real ones (ARCHITECTURE.md, "The life of a login").
 struct Timing {
     int64_t idle_ms = 30'000; // without session or delivery, then the process ends
     int64_t kill_ms = 15'000; // for a process that was let go to end by itself

@@ -1,5 +1,5 @@
-// Modes and owners: DESIGN section 4. setgid on spool and mail makes what is created below inherit
-// the group, so that the account processes can read bodies that queued wrote.
+// Modes and owners: ARCHITECTURE.md, "On the disk". setgid on spool and mail makes what is created
+// below inherit the group, so that the account processes can read bodies that queued wrote.
 #include "master/directories.h"
 
 #include "common/base/check.h"

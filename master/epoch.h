@@ -1,6 +1,6 @@
 // The epoch: a durable number that grows whenever the suite starts without the mark of a clean
-// shutdown. Accounts of an older epoch lift their UIDNEXT and HIGHESTMODSEQ (research/security.md
-// R16), and queue ids carry it (R21), so that nothing is ever numbered twice.
+// shutdown. Accounts of an older epoch lift their UIDNEXT and HIGHESTMODSEQ
+// (RULES.md R16), and queue ids carry it (RULES.md R21), so that nothing is ever numbered twice.
 #pragma once
 
 #include "common/base/result.h"

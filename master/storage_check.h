@@ -1,4 +1,4 @@
-// Whether the disk can be trusted again after a failed fsync (research/security.md R2): a new file
+// Whether the disk can be trusted again after a failed fsync (RULES.md R2): a new file
 // is written, synced, and read back past the page cache. Runs in a child process, because a sick
 // disk blocks for minutes.
 #pragma once

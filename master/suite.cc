@@ -127,7 +127,7 @@ void Suite::start() {
     children_.start_all();
 }
 
-// Crash semantics were measured on these (research/security.md 3.1); on others promises about power
+// Crash semantics were measured on these (RULES.md, "Durability"); on others promises about power
 // cuts are only as good as the filesystem's own.
 void Suite::warn_of_filesystem() const {
     constexpr int64_t kKnown[] = {0xEF53 /* ext4 */, 0x58465342 /* XFS */, 0x9123683E /* btrfs */,
@@ -225,8 +225,8 @@ void Suite::storage_fault(const std::string& what) {
     nursery_.spawn(check_storage());
 }
 
-// R2: nothing is retried. When the disk works again, those who keep mail start over as after a
-// crash, under a new epoch.
+// RULES.md R2: nothing is retried. When the disk works again, those who keep mail start over as
+// after a crash, under a new epoch.
 task<> Suite::check_storage() {
     for (;;) {
         co_await sleep_ms(nursery_, kStorageCheckEvery_ms);

@@ -1,5 +1,5 @@
-// The tables. DESIGN's rule behind them: a daemon knows only its own neighbours, and authority
-// never comes from a network process.
+// The tables. The rule behind them: a daemon knows only its own neighbours, and authority never
+// comes from a network process (ARCHITECTURE.md, "Decisions").
 #include "master/wiring.h"
 
 #include "common/base/check.h"

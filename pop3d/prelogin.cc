@@ -19,7 +19,7 @@ namespace {
 constexpr size_t kLineBytes =
     64 + (2 * limits::sasl_name_bytes + limits::sasl_password_bytes + 4) * 4 / 3;
 
-// Browsers that were led here: closed at their first line (ALPACA, research/security.md F10).
+// Browsers that were led here: closed at their first line (ALPACA, RULES.md F10).
 constexpr std::array<std::string_view, 9> kHttpMethods{
     "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE"};
 
@@ -189,7 +189,7 @@ task<std::string> Prelogin::cmd_quit(std::string args) {
 }
 
 // RFC 2595 4. A byte behind the command was sent in clear and would be taken as if it had come
-// under TLS: no handshake then (CVE-2011-0411, research/security.md F7).
+// under TLS: no handshake then (CVE-2011-0411, RULES.md F7).
 task<std::string> Prelogin::cmd_stls(std::string args) {
     want_none(args);
     if (!connection_.service.tls) throw No{"SYS/PERM", "no certificate"};

@@ -7,7 +7,7 @@
 // A batch closes at once when nobody else is about to join, else with as many acceptances as were
 // seen together lately, at the latest after limits::batch_wait_ms or with
 // limits::batch_messages_max. After a failed sync nothing is ever acknowledged or removed again
-// (research/security.md R2, R3, R6, R8).
+// (RULES.md R2, R3, R6, R8).
 #pragma once
 
 #include "common/base/time.h"
@@ -47,7 +47,7 @@ enum class Urgency { now, soon, lazy };
 
 class Committer {
   public:
-    static constexpr int64_t kSoonMs = 10; // research/security.md R27
+    static constexpr int64_t kSoonMs = 10; // RULES.md R27
     static constexpr int64_t kLazyMs = 1000;
 
     Committer(Nursery& nursery, spool::QueueDb& db, Syncer& syncer, Clock& clock);

@@ -9,7 +9,7 @@
 namespace tambo::queued {
 
 // The log holds no locks, so a second descriptor of it is harmless; one of queue.db itself would
-// drop SQLite's locks when it closes (R24).
+// drop SQLite's locks when it closes (RULES.md R24).
 SystemDisk::SystemDisk(int spool, const std::string& wal_path)
     : spool_(::fcntl(spool, F_DUPFD_CLOEXEC, 0)), wal_(open_or_throw(wal_path, O_RDONLY)) {
     if (!spool_) throw_errno("duplicate the spool descriptor");
@@ -20,7 +20,7 @@ void SystemDisk::sync_filesystem() {
 }
 
 void SystemDisk::sync_files(std::span<const int> bodies) {
-    // fsync, not fdatasync: it also makes the new names durable (R11).
+    // fsync, not fdatasync: it also makes the new names durable (RULES.md R11).
     for (const int body : bodies) {
         if (::fsync(body) != 0) throw_errno("fsync of a body");
     }

@@ -9,7 +9,7 @@
 namespace tambo::queued {
 
 // Called from worker threads, also from two at a time. Throws std::system_error; the caller never
-// tries again (research/security.md R2).
+// tries again (RULES.md R2).
 class Disk {
   public:
     virtual ~Disk() = default;
@@ -20,7 +20,7 @@ class Disk {
 };
 
 // Holds descriptors that were open before anything was written: only those hear of every write
-// error (R1).
+// error (RULES.md R1).
 class SystemDisk final : public Disk {
   public:
     // spool: the directory, duplicated here. wal_path: exists (queue.db was opened before).

@@ -3,7 +3,7 @@
 //
 // Nothing that smtpd says is trusted. The class of the channel (mx or submission) is known from the
 // name that master gave it; whether a message may go anywhere is asked of authd here, once, and the
-// answer is frozen (DESIGN section 4; research/security.md R19). A body is taken only when nobody
+// answer is frozen (ARCHITECTURE.md, "Decisions"; RULES.md R19). A body is taken only when nobody
 // can write to it any more.
 #pragma once
 

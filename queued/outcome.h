@@ -1,9 +1,9 @@
 // What becomes of a delivery: how each result is recorded, and the events that say so.
 //
 // A local delivery is durable with the barrier that begins after it was reported; only then may its
-// row go, and only after the row's own barrier the body (research/security.md R8). Until then a
+// row go, and only after the row's own barrier the body (RULES.md R8). Until then a
 // crash offers it again, and its key makes it known. What a remote host has taken is recorded at
-// once (R27).
+// once (RULES.md R27).
 #pragma once
 
 #include "common/ipc/messages/delivery.h"

@@ -44,7 +44,7 @@ ipc::ReplyText Queue::refusal(uint64_t size_hint) {
     if (committer.failed() || read_only_ || draining_) return reply(smtp::replies::local_error);
     const auto space = spool.space();
     const auto reserve = static_cast<uint64_t>(std::max<int64_t>(config_.disk_reserve, 0));
-    // research/security.md R25.
+    // RULES.md R25.
     const auto size_max = static_cast<uint64_t>(std::max<int64_t>(config_.message_size_max, 0));
     const bool small =
         space.bytes < reserve || space.bytes - reserve < std::min(size_hint, size_max);

@@ -42,7 +42,7 @@ class Queue {
     RetryRules rules() const { return RetryRules::of(config_); }
     void configure(conf::QueuedConfig config) { config_ = std::move(config); }
 
-    // Never the same twice, whatever crashes and clocks do (research/security.md R21).
+    // Never the same twice, whatever crashes and clocks do (RULES.md R21).
     Id next_id();
 
     // How long the queue has run in all its processes; persisted by save_uptime().
@@ -61,7 +61,7 @@ class Queue {
     bool was_committed(const Id& qid);
 
     // Unlinks the body of a message that has left the queue. Only after the barrier that covered
-    // its last row (R8); throws std::system_error.
+    // its last row (RULES.md R8); throws std::system_error.
     void remove_body(const Id& qid) { spool.remove(qid); }
 
   private:

@@ -9,7 +9,7 @@
 //                              lost and made anew)
 //
 // Only messages behind the durable mark are read, so that a long queue starts quickly.
-// research/security.md R21, R22, R23, R24.
+// RULES.md R21, R22, R23, R24.
 #pragma once
 
 #include "common/base/time.h"

@@ -1,6 +1,6 @@
 // Brings reports under way: who is to be told, the report as a message of its own in the queue, in
 // the same transaction that ends the deliveries it tells of, and under a key of its own, so that a
-// crash neither loses nor doubles it (research/security.md R20).
+// crash neither loses nor doubles it (RULES.md R20).
 //
 // A null sender is never told anything. A report that cannot be delivered goes to the postmaster
 // once, as the last attempt.

@@ -19,7 +19,7 @@ struct RetryRules {
 // Age of a delivery at the end of a failed attempt.
 struct DeliveryAge {
     int64_t since_acceptance_ms = 0; // by the wall clock, which may have jumped
-    int64_t queue_ran_ms = 0;        // how long the queue ran in that time (R23)
+    int64_t queue_ran_ms = 0;        // how long the queue ran in that time (RULES.md R23)
     uint32_t attempts = 0;           // this one included
     bool null_sender = false;
 };
@@ -32,8 +32,8 @@ int64_t retry_delay_ms(const RetryRules& rules, uint32_t attempts, Random& rando
 int64_t lifetime_ms(const RetryRules& rules, bool null_sender);
 // A clock that jumps, or a server that was off for days, must not return mail that was hardly
 // tried: besides the age it takes 10 attempts (or half of those that the schedule makes in a
-// shorter lifetime) and two fifths of the lifetime with the queue running. research/security.md
-// R23; RFC 5321 4.5.4.1.
+// shorter lifetime) and two fifths of the lifetime with the queue running.
+// RULES.md R23; RFC 5321 4.5.4.1.
 bool is_expired(const RetryRules& rules, const DeliveryAge& age);
 
 bool notice_due(const RetryRules& rules, int64_t since_acceptance_ms);

@@ -3,7 +3,7 @@
 // Deliveries that are due wait in lanes: one for each destination of remote mail, one for each
 // account of local mail. Lanes take turns, and within a lane messages do, so that neither a big
 // list nor a slow server holds up others. How many transactions a destination gets at a time
-// follows its answers (research/mta.md 3.2); one that cannot be reached is left alone for a while,
+// follows its answers (RULES.md L3); one that cannot be reached is left alone for a while,
 // and the mail that waits for it with it.
 //
 // The window bounds memory: what does not fit stays in queue.db until there is room.

@@ -6,7 +6,7 @@ namespace tambo::queued {
 
 namespace {
 
-constexpr int64_t kSaveUptimeMs = 600'000; // research/security.md R23
+constexpr int64_t kSaveUptimeMs = 600'000; // RULES.md R23
 constexpr int64_t kDrainPollMs = 5;
 constexpr const char* kDatabase = "queue.db";
 constexpr const char* kDatabaseLog = "queue.db-wal";

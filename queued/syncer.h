@@ -3,7 +3,7 @@
 // A barrier makes durable what was written before it began. The cheap one is syncfs, which pays for
 // envelopes, bodies and the deliveries of all accounts at once. Where other writers make it slow it
 // is replaced by fsync of just the files of a batch; deliveries then wait for a syncfs that runs
-// beside (research/security.md R6, R7).
+// beside (RULES.md R6, R7).
 #pragma once
 
 #include "common/base/time.h"

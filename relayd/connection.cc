@@ -144,7 +144,7 @@ task<Connection::Opened> Connection::start_tls(const SessionPolicy& policy,
         fail(Verdict::ours(454, "4.7.4", cat(hop_.text(), " refuses STARTTLS: ", go.text())));
         co_return demanded ? Opened::failed : Opened::tls_failed;
     }
-    if (!stream_.buffered().empty() || stream_.poll_input()) { // F8
+    if (!stream_.buffered().empty() || stream_.poll_input()) { // RULES.md F8
         fail(
             Verdict::ours(454, "4.7.5", cat(hop_.text(), " sent more than its reply to STARTTLS")));
         co_return Opened::failed;

@@ -2,7 +2,7 @@
 // greeting, EHLO, STARTTLS, login. The client side of RFC 5321 3.1 to 3.2, RFC 3207 and RFC 4954.
 //
 // What the server says before TLS is forgotten after it, and a byte that arrives between "220 go"
-// and the handshake ends the session (response injection, research/security.md F8).
+// and the handshake ends the session (response injection, RULES.md F8).
 #pragma once
 
 #include "common/conf/relayd_config.h"

@@ -10,7 +10,7 @@ namespace tambo::relayd {
 
 // What must be known before the first byte leaves.
 struct ContentFacts {
-    bool clean = true; // only CRLF line ends, no NUL (research/security.md F2)
+    bool clean = true; // only CRLF line ends, no NUL (RULES.md F2)
     bool header_8bit = false;
     bool body_8bit = false;
 };

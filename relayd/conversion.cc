@@ -1,5 +1,5 @@
 // See conversion.h. The body is mapped rather than read: bodies in the spool never change
-// (research/security.md R12), and whole messages do not belong in a relay's memory.
+// (RULES.md R12), and whole messages do not belong in a relay's memory.
 #include "relayd/conversion.h"
 
 #include "common/base/text.h"

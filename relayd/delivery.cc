@@ -76,7 +76,7 @@ bool Delivery::read_content() {
         return false;
     }
     if (mail_.facts.clean) return true;
-    // research/security.md F2: it never gets a second chance to smuggle.
+    // RULES.md F2: it never gets a second chance to smuggle.
     results_.settle_open(
         Verdict::ours(554, "5.6.0", "the message has a bare CR, a bare LF or a NUL"));
     return false;

@@ -1,4 +1,4 @@
-// Which addresses lead back to this very server (research/security.md N4).
+// Which addresses lead back to this very server (RULES.md N4).
 #pragma once
 
 #include "common/conf/relayd_config.h"

@@ -1,4 +1,4 @@
-// How long each stage of a session may take (research/mta.md 5, RFC 5321 4.5.3.2), in one value so
+// How long each stage of a session may take (RULES.md L2, RFC 5321 4.5.3.2), in one value so
 // that tests can be impatient.
 #pragma once
 

@@ -195,7 +195,7 @@ task<bool> Transaction::write_content() {
     std::string piece, wire;
     while (next_piece(piece)) {
         wire.clear();
-        // The message was inspected before: this is the second lock on the door (F2).
+        // The message was inspected before: this is the second lock on the door (RULES.md F2).
         if (!encoder.feed(piece, wire))
             throw ProtocolError("the message changed while it was sent");
         stream.put(wire);

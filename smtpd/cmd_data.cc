@@ -1,5 +1,5 @@
 // DATA, RFC 5321 4.1.1.4: from the 354 to queued's answer. However it ends, the transaction is over
-// (research/security.md F4).
+// (RULES.md F4).
 #include "common/base/text.h"
 #include "common/smtp/reply_texts.h"
 #include "common/sys/log.h"
@@ -136,7 +136,7 @@ task<Reply> Session::conclude(SpoolFile& spool, const Content& content, Transact
     co_return reply;
 }
 
-// One From field with one author (research/security.md M2), and on submission our user's own. The
+// One From field with one author (RULES.md M2), and on submission our user's own. The
 // host's programs write as they like within the host: cron runs sendmail(1) as a user, and its
 // author is root. Return-Path and Received say who it was.
 task<> Session::check_author(const Content& content, const Transaction& mail) {

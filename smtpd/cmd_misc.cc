@@ -1,5 +1,5 @@
 // The commands that change nothing but RSET's transaction and QUIT's connection: RFC 5321 4.1.1.5
-// to 4.1.1.10 (research/security.md F16), and those that are refused on purpose.
+// to 4.1.1.10 (RULES.md F16), and those that are refused on purpose.
 #include "common/smtp/reply_texts.h"
 #include "smtpd/session.h"
 
@@ -52,7 +52,7 @@ task<Reply> Session::cmd_bdat(std::string_view) {
     co_return Reply();
 }
 
-// No listener trusts anybody's word about a client's address (research/security.md A1).
+// No listener trusts anybody's word about a client's address (RULES.md A1).
 task<Reply> Session::cmd_xclient(std::string_view) {
     throw Reject(550, "5.7.0", "not authorised");
     co_return Reply();

@@ -12,8 +12,8 @@ using smtp::Reply;
 
 namespace {
 
-// Of all addresses of a transaction: what a stranger may make us keep (DESIGN section 2, promise
-// 6), and a user.
+// Of all addresses of a transaction: what a stranger may make us keep, whose whole session has to
+// fit into 64 KiB (RULES.md P6), and a user.
 constexpr size_t kStrangersBytesMax = 30 * 1024;
 constexpr size_t kUsersBytesMax = 2048 * 1024;
 constexpr int kOvershootMax = 1000; // refused with 452 before we lose patience

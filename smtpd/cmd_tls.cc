@@ -10,7 +10,7 @@ using smtp::Reject;
 using smtp::Reply;
 
 // A byte behind STARTTLS was sent in clear and would be taken as if it had come under TLS: no
-// handshake then (CVE-2011-0411, research/security.md F7).
+// handshake then (CVE-2011-0411, RULES.md F7).
 task<Reply> Session::cmd_starttls(std::string_view arguments) {
     if (!stream_.buffered().empty()) throw Farewell(replies::out_of_turn, "starttls_injection");
     if (!arguments.empty()) throw Reject(replies::bad_syntax);

@@ -1,6 +1,6 @@
-// Messages that sendmail(1) left behind while nobody listened (DESIGN section 4, drop/): each file
-// is the client's side of an SMTP dialogue, and is played to a session of the local socket whose
-// user is the owner of the file. Only in the submission instance.
+// Messages that sendmail(1) left in drop/ while nobody listened (ARCHITECTURE.md, "On the disk"):
+// each file is the client's side of an SMTP dialogue, and is played to a session of the local
+// socket whose user is the owner of the file. Only in the submission instance.
 #pragma once
 
 #include "common/base/unique_fd.h"

@@ -1,5 +1,5 @@
 // Removes Authentication-Results fields that claim to be ours from a message that is arriving
-// (RFC 8601 5, research/security.md M6). It is the one thing that is ever taken out of a body file;
+// (RFC 8601 5, RULES.md M6). It is the one thing that is ever taken out of a body file;
 // every other byte passes unchanged.
 #pragma once
 

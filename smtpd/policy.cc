@@ -9,7 +9,7 @@ namespace tambo::smtpd {
 
 namespace {
 
-// research/security.md 2.4 N3 allows 10; an honest host has one.
+// RULES.md N3 allows 10; an honest host has one.
 constexpr size_t kPtrMax = 3;
 
 task<bool> name_has_address(Service& service, std::string name, std::string ip) {
@@ -46,7 +46,7 @@ task<std::string> verified_client_name(Service& service, std::string ip) {
         auto answer = co_await service.dnsd->call(std::move(lookup), service.pace.name_lookup_ms);
         if (answer.records.size() > kPtrMax) answer.records.resize(kPtrMax);
         for (const auto& record : answer.records) {
-            if (!smtp::is_ldh_name(record.text)) continue; // research/security.md N5
+            if (!smtp::is_ldh_name(record.text)) continue; // RULES.md N5
             std::string name = record.text;
             std::string address = ip;
             auto verified = co_await name_has_address(service, std::move(name), std::move(address));

@@ -25,7 +25,7 @@ enum class Role { mx, submission };
 // The deadlines of a session; tests shorten them.
 struct Pace {
     int64_t command_ms = limits::smtp_command_timeout_ms;
-    int64_t stressed_command_ms = 10'000; // when most slots are taken (research/security.md 5.5)
+    int64_t stressed_command_ms = 10'000; // when most slots are taken (RULES.md L1)
     int64_t session_ms = limits::smtp_session_max_ms;
     int64_t handshake_ms = 60'000;
     int64_t data_grace_ms = limits::smtp_data_rate_grace_ms;

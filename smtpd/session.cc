@@ -20,7 +20,7 @@ namespace {
 
 constexpr size_t kLingerBytesMax = 16u << 20;
 
-// Browsers that were made to talk to us (ALPACA, research/security.md F10).
+// Browsers that were made to talk to us (ALPACA, RULES.md F10).
 constexpr std::array<std::string_view, 10> kHttpVerbs{
     "GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE", "PATCH", "TRACE", "PRI"};
 
@@ -174,7 +174,7 @@ task<> Session::identify_local_user() {
         .with("login", login_);
 }
 
-// The wait makes early talkers show themselves (research/security.md F15).
+// The wait makes early talkers show themselves (RULES.md F15).
 task<> Session::greet() {
     if (arrival_.door == Door::submissions) co_await handshake();
     const int64_t wait_ms = service_.config.greeting_wait_ms;
@@ -268,7 +268,7 @@ void Session::refuse_unknown(std::string_view verb) const {
     if (std::any_of(kHttpVerbs.begin(), kHttpVerbs.end(), is_verb)) {
         throw Farewell(replies::not_smtp, "http");
     }
-    // No listener takes the PROXY protocol: what follows is not SMTP (research/security.md A1).
+    // No listener takes the PROXY protocol: what follows is not SMTP (RULES.md A1).
     if (is_verb("PROXY")) throw Farewell(replies::unknown_command, "proxy");
     throw Reject(replies::unknown_command);
 }

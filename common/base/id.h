@@ -20,7 +20,7 @@ struct Id {
     std::string text() const;
     static std::optional<Id> parse(std::string_view text);
     // Queue ids: {epoch 32, counter 32, ms of time 32, random 32}: unique across crashes, clock
-    // steps and clones (research/security.md R21), ordered by epoch and counter.
+    // steps and clones (RULES.md R21), ordered by epoch and counter.
     static Id make(uint32_t epoch, uint32_t counter, uint32_t time_part, uint32_t random);
 };
 

@@ -1,6 +1,6 @@
-// Every fixed limit of the suite in one table. What an administrator may change is a configuration
-// key (conf/schema.cc); what is here is part of the design. Sources: research/security.md 2,
-// research/mta.md 5. Units are in the names.
+// The fixed limits on what comes from outside, in one table. What an administrator may change is a
+// configuration key (conf/schema.cc); what is here is part of the design. Most have their reason
+// in RULES.md (F, D, N, L). Units are in the names.
 #pragma once
 
 #include <cstddef>
@@ -67,7 +67,7 @@ inline constexpr int64_t pop3_idle_timeout_ms = 600'000;
 inline constexpr int bad_commands_prelogin = 3;
 inline constexpr int bad_commands = 20;
 
-// ---- relay client (research/mta.md 5)
+// ---- relay client (RULES.md L2)
 inline constexpr int64_t relay_connect_timeout_ms = 30'000;
 inline constexpr int64_t relay_command_timeout_ms = 300'000;
 inline constexpr int64_t relay_tls_timeout_ms = 60'000;
@@ -85,7 +85,7 @@ inline constexpr int64_t relay_reuse_ms = 300'000;  // after its opening
 inline constexpr int relay_reuse_messages = 100;
 inline constexpr size_t relay_concurrency_per_destination = 20;
 
-// ---- DNS (research/security.md 2.4)
+// ---- DNS (RULES.md N2, N3)
 inline constexpr size_t dns_mx_max = 20;
 inline constexpr size_t dns_addresses_max = 40;
 inline constexpr int64_t dns_query_timeout_ms = 5'000;

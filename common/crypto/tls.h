@@ -1,6 +1,6 @@
 // TLS for the whole suite: contexts (who we are, whom we trust) and non-blocking sessions over a
 // socket. TLS 1.2 and 1.3 only, no renegotiation, no compression, no resumption, no early data
-// (research/security.md 5.3). Private keys are elsewhere: a server context has certificates and a
+// (RULES.md C1). Private keys are elsewhere: a server context has certificates and a
 // KeySigner. No OpenSSL in this header.
 #pragma once
 

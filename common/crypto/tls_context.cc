@@ -17,7 +17,7 @@ namespace {
 
 using openssl::SslContext;
 
-// research/security.md 5.3. AES-128 first: in mail the handshake costs more than the bulk.
+// RULES.md C1. AES-128 first: in mail the handshake costs more than the bulk.
 constexpr const char* kCipherSuites13 =
     "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384";
 constexpr const char* kServerCiphers12 = "ECDHE+AESGCM:ECDHE+CHACHA20";

@@ -1,5 +1,5 @@
 // The one wrapper of SQLite: a database file in WAL mode with one writer. Settings follow
-// research/security.md R24; nothing outside common/db sees sqlite3.h.
+// RULES.md R24; nothing outside common/db sees sqlite3.h.
 //
 // It never uses shared memory (in exclusive mode), temporary files or /dev/urandom, and changes no
 // mode or owner of a file that its caller made, so that it works in the account sandbox. Relative

@@ -1,5 +1,5 @@
 // What a database call throws. IoError stands apart because it is fatal for the owner: after it
-// nothing may be acknowledged and nothing retried (research/security.md R2).
+// nothing may be acknowledged and nothing retried (RULES.md R2).
 #pragma once
 
 #include <stdexcept>

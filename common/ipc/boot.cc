@@ -62,7 +62,7 @@ Boot Boot::from_master(const char* daemon) {
         std::_Exit(EX_USAGE);
     }
     std::signal(SIGPIPE, SIG_IGN);
-    std::signal(SIGXFSZ, SIG_IGN); // research/security.md R25
+    std::signal(SIGXFSZ, SIG_IGN); // RULES.md R25
     boot.control_.reset(kControlFd);
     say_hello(kControlFd);
     for (;;) {

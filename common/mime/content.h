@@ -25,7 +25,7 @@ struct Parameter {
 // UTF-8 text as the value of an extended parameter: utf-8''percent-encoded (RFC 2231 4).
 std::string encode_parameter(std::string_view utf8);
 
-// What makes readers disagree about a part (security.md D6). Bits.
+// What makes readers disagree about a part (RULES.md D6). Bits.
 enum Ambiguity : unsigned {
     kRepeatedField = 1,     // two Content-Type, Content-Transfer-Encoding or -Disposition fields
     kRepeatedParameter = 2, // two boundary, charset, filename, ... parameters

@@ -11,7 +11,7 @@ namespace tambo::net {
 
 // Accepted sockets are non-blocking, close-on-exec and have TCP_NODELAY. When descriptors run out
 // the listener drops the waiting connection (a spare descriptor is kept for that) and pauses for a
-// moment instead of spinning (research/security.md D13).
+// moment instead of spinning (RULES.md D13).
 class Listener {
   public:
     using OnAccept = std::function<void(UniqueFd socket, const SocketAddress& peer)>;

@@ -1,5 +1,5 @@
 // Replies of other servers, as the relay client reads them: incremental, bounded, sanitised. What a
-// server says is text for people; nothing of it is parsed twice (research/security.md I2).
+// server says is text for people; nothing of it is parsed twice (RULES.md I2).
 #pragma once
 
 #include "common/smtp/extensions.h"

@@ -1,7 +1,7 @@
 // The content of DATA on the wire, RFC 5321 4.1.1.4 and 4.5.2: the decoder for the server, the
 // encoder for the relay client. Only CR LF "." CR LF ends a message. A bare CR, a bare LF or a NUL
 // never ends anything and is reported, so that the message can be refused at its true end
-// (SMTP smuggling, research/security.md F1, F2).
+// (SMTP smuggling, RULES.md F1, F2).
 #pragma once
 
 #include <cstddef>

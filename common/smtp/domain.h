@@ -1,5 +1,5 @@
 // Domain names and address literals as they stand in envelopes and after EHLO, with the one form in
-// which they are compared: A-labels in lower case (DESIGN section 6; RFC 5890, UTS #46).
+// which they are compared: A-labels in lower case (RULES.md K1; RFC 5890, UTS #46).
 #pragma once
 
 #include <optional>

@@ -1,4 +1,4 @@
-// The comparison form of local parts: case folded and in Normalization Form C (DESIGN section 6).
+// The comparison form of local parts: case folded and in Normalization Form C (RULES.md K1).
 #pragma once
 
 #include <string>

@@ -69,7 +69,7 @@ inline constexpr ReplyText shutting_down{421, "4.3.2", "service shutting down"};
 inline constexpr ReplyText too_many_errors{421, "4.7.0", "too many errors"};
 inline constexpr ReplyText too_many_connections{421, "4.7.0", "too many connections"};
 inline constexpr ReplyText not_smtp{421, "4.7.0", "this is a mail server"};
-// Early talkers and unauthorised pipelining; bytes behind STARTTLS (security.md F7, F15).
+// Early talkers and unauthorised pipelining; bytes behind STARTTLS (RULES.md F7, F15).
 inline constexpr ReplyText out_of_turn{554, "5.5.1", "you spoke out of turn"};
 
 } // namespace tambo::smtp::replies

@@ -20,7 +20,7 @@ namespace tambo::spool {
 namespace {
 
 constexpr mode_t kBucketMode = 0700; // the setgid bit is inherited
-constexpr mode_t kBodyMode = 0440;   // research/security.md R12
+constexpr mode_t kBodyMode = 0440;   // RULES.md R12
 constexpr size_t kReadBytes = 64 * 1024;
 
 std::string bucket_name(unsigned bucket) {

@@ -6,7 +6,7 @@
 //   spool/lost                     bodies without an envelope, found at start; never deleted here
 //
 // A body is created under its final name: no rename is needed to make it durable. Length and
-// checksum of a complete body stand in queue.db (research/security.md R4, R5).
+// checksum of a complete body stand in queue.db (RULES.md R4, R5).
 #pragma once
 
 #include "common/base/id.h"
@@ -27,7 +27,7 @@ std::string body_path(const Id& qid);
 
 struct NewBody {
     UniqueFd writer; // write-only, for the one who has the bytes
-    UniqueFd reader; // read-only, opened before the first write: sees every write error (R1)
+    UniqueFd reader; // read-only, opened before the first write: sees its errors (RULES.md R1)
 };
 
 struct Space {

@@ -1,6 +1,6 @@
 // What the queue knows of a message: one envelope, and one row for each frozen target of each
 // envelope recipient. Plain data; queue_db.h keeps it. All ESMTP parameters have their place from
-// the first day (DESIGN section 6), whether announced or not.
+// the first day (RULES.md K2), whether announced or not.
 #pragma once
 
 #include "common/base/id.h"
@@ -29,7 +29,7 @@ struct Envelope {
     Id qid;
     Source source = Source::mx;
     Report report = Report::none;
-    std::string report_key; // of a report: unique, so that it is written once (R20)
+    std::string report_key; // of a report: unique, so that it is written once (RULES.md R20)
     std::string sid, login, reverse_path;
     std::string helo, client_ip, client_name, protocol, message_id, header_from;
     std::string dkim_domain; // to sign for; empty: do not sign
@@ -44,7 +44,7 @@ struct Envelope {
     uint64_t length = 0; // of the body
     uint32_t crc32c = 0; // of the body
     UtcTime accepted;
-    int64_t uptime_ms = 0; // how long the queue had run in all when it was accepted (R23)
+    int64_t uptime_ms = 0; // how long the queue had run in all when it was accepted (RULES.md R23)
     bool held = false;     // by an administrator
     bool lost = false;     // the body has gone
     bool notified = false; // the sender knows of the delay

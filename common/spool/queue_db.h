@@ -1,7 +1,7 @@
 // queue.db: the envelopes. The only SQL of the queue.
 //
 // Writing calls need an open transaction (Batch); what they change is durable with the barrier that
-// begins after its commit, never before (DESIGN section 5). They only touch the database, so that a
+// begins after its commit, never before (RULES.md R3). They only touch the database, so that a
 // batch that was rolled back can be applied again. Everything may throw db::DbError.
 #pragma once
 
@@ -94,7 +94,7 @@ class QueueDb {
     // All waiting recipients of the message, held ones excepted, are due at the time.
     void retry(int64_t seq, UtcTime now);
     void remove(int64_t seq);
-    // No time may lie beyond latest (research/security.md R23). Returns how many did. With the
+    // No time may lie beyond latest (RULES.md R23). Returns how many did. With the
     // present as latest: all are due.
     int64_t clamp(UtcTime latest);
 

@@ -2,8 +2,8 @@
 // account; all calls are synchronous, may block on the disk, and come from one thread.
 //
 // Durability: what append, copy, move, store, expunge and the mailbox calls return good is on the
-// disk for good (research/security.md 3.3). deliver() is committed but becomes durable with the
-// caller's barrier (R6, R10). Nothing is ever half done: a refused call changed nothing.
+// disk for good (RULES.md R18). deliver() is committed but becomes durable with the
+// caller's barrier (RULES.md R6, R10). Nothing is ever half done: a refused call changed nothing.
 #pragma once
 
 #include "common/base/id.h"
@@ -40,7 +40,7 @@ struct Usage {
 
 struct Options {
     Clock* clock = nullptr;     // must outlive the account
-    std::function<Id()> new_id; // fresh 128-bit ids, unique for ever (R21)
+    std::function<Id()> new_id; // fresh 128-bit ids, unique for ever (RULES.md R21)
     uint32_t epoch = 0;         // master's durable epoch; a higher one than last time lifts UIDs
     bool read_only = false;
     int busy_wait_ms = 0; // how long to wait for a predecessor that is just closing
@@ -156,7 +156,7 @@ class Account {
     // Makes these deliveries durable by themselves (fsync of each body and of the log), for a
     // barrier that cannot use syncfs.
     virtual Outcome<Done> sync_deliveries(std::span<const DeliveryKey> keys) = 0;
-    // queued has forgotten these keys durably; they are purged a week later (R17).
+    // queued has forgotten these keys durably; they are purged a week later (RULES.md R17).
     virtual Outcome<Done> release(std::span<const DeliveryKey> keys) = 0;
     virtual Outcome<FlagOutcome> store_flags(Mailbox& mailbox,
                                              std::span<const uint32_t> uids,

@@ -168,7 +168,7 @@ Outcome<Done> SqliteAccount::sync_deliveries(std::span<const DeliveryKey> keys) 
             const UniqueFd fd(::openat(index_.account_dir(), path.c_str(),
                                        O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
             if (!fd && errno == ENOENT) continue; // filed and purged since
-            // fsync, not fdatasync: it is the new name that must last (research/security.md R11).
+            // fsync, not fdatasync: it is the new name that must last (RULES.md R11).
             if (!fd || ::fsync(fd.get()) != 0) {
                 throw std::system_error(errno, std::generic_category(), path);
             }

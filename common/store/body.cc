@@ -16,8 +16,8 @@ namespace {
 
 constexpr long kXfsMagic = 0x58465342;
 
-// Filesystems where the fsync of a new file also keeps its name (measured: research/security.md
-// 3.1). On others the directory is synced too.
+// Filesystems where the fsync of a new file also keeps its name (measured: RULES.md R4). On
+// others the directory is synced too.
 bool keeps_names(int fd) {
     struct statfs status {};
     if (::fstatfs(fd, &status) != 0) return false;

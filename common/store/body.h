@@ -1,5 +1,5 @@
 // Writing a new body file (APPEND). The file is made under its final name in its bucket, so that no
-// rename is needed to make it durable (research/security.md R4).
+// rename is needed to make it durable (RULES.md R4).
 #pragma once
 
 #include "common/base/unique_fd.h"
@@ -27,7 +27,7 @@ class BodyWriter {
     Outcome<Done> write(std::string_view piece);
     std::optional<Refusal> failure() const { return failure_; }
 
-    // For the store: makes the file durable on its own descriptor (R1); never retried (R2).
+    // For the store: makes the file durable on its own descriptor; never retried (RULES.md R1, R2).
     Outcome<Done> sync();
     // For the store: the file stays.
     void keep() { dir_ = -1; }

@@ -16,7 +16,7 @@ namespace tambo::store {
 inline constexpr uint32_t kBodyBuckets = 64; // bodies/00 .. bodies/3f, made with the account
 
 // Names one delivery for all time: queue id, index of the recipient in the envelope, index of the
-// action that the account took for it (0 = plain filing). research/security.md R10, R17, R20.
+// action that the account took for it (0 = plain filing). RULES.md R10, R17, R20.
 struct DeliveryKey {
     Id queue;
     uint32_t rcpt = 0;

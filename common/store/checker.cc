@@ -302,7 +302,7 @@ void Checker::file_orphan(const BodyName& name, uint64_t bytes, UtcTime date) {
     entry.internaldate_s = date.seconds();
     entry.content = insert_content(index_, Content{name, bytes, {}}, {}, 0);
     work.append(row, entry, name.email_id());
-    // Filed is filed: a replay of the same delivery must not bring it a second time (R10).
+    // Filed is filed: a replay of the same delivery must not bring it a second time (RULES.md R10).
     if (name.delivered) {
         const std::string key = key_bytes(DeliveryKey{name.id, name.rcpt, name.action});
         index_.db().run("INSERT OR IGNORE INTO delivered VALUES(?, ?, ?, NULL)", db::Blob{key},

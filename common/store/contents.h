@@ -45,7 +45,7 @@ void add_reference(Index& index, uint32_t content);
 void drop_reference(Index& index, uint32_t content, UtcTime now);
 
 // Unlinks the bodies of up to `limit` contents that died before `before`, then removes their rows
-// (research/security.md R9: that they died is durable). Those that `keep` holds stay. In a
+// (RULES.md R9: that they died is durable). Those that `keep` holds stay. In a
 // transaction of its own. True if there may be more.
 bool purge_dead(Index& index,
                 UtcTime before,

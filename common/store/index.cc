@@ -20,7 +20,7 @@ struct Default {
     uint8_t special_use;
 };
 
-// RFC 6154; the names that clients expect (research/imap.md quirk 15).
+// RFC 6154; the names that clients expect (RULES.md Q15).
 constexpr std::array<Default, 6> kDefaults{{{"INBOX", 0},
                                             {"Archive", kUseArchive},
                                             {"Drafts", kUseDrafts},
@@ -79,7 +79,7 @@ void Index::make_account() {
     if (options_.read_only) throw_corrupt(db_, "no account in it");
     db::Transaction transaction(db_, db::Sync::full);
     // Seeded with the time so that an index made anew after a loss starts above the old one; from
-    // then on a counter (research/security.md R16).
+    // then on a counter (RULES.md R16).
     const auto seed = static_cast<uint32_t>(std::max<int64_t>(now().seconds(), 1));
     db_.run("INSERT INTO account VALUES(1, ?, ?, 0, ?, 1, 1, 1, ?)", options_.new_id(),
             options_.epoch, seed, now().ms);

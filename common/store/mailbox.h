@@ -50,7 +50,7 @@ struct MailboxStatus {
     // Messages that are \Recent for the next read-write session: those from recent_uid on.
     uint32_t recent = 0, recent_uid = 1;
     uint64_t bytes = 0;           // RFC 8438 SIZE
-    uint64_t highestmodseq = 1;   // never 0 (research/imap.md quirk 5)
+    uint64_t highestmodseq = 1;   // never 0 (RULES.md Q5)
     uint64_t tombstone_floor = 0; // expunges up to this modseq have been forgotten
     Id mailbox_id;
 };

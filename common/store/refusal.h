@@ -20,7 +20,7 @@ enum class Refusal {
     no_body,        // the body file is not there or not a regular file
     read_only,      // the account was opened or has become read-only   IMAP [UNAVAILABLE]
     disk_full,      // nothing was changed, deleting still works        IMAP [UNAVAILABLE], 4.3.1
-    io_error,       // the disk failed; the account is read-only now and its process must end (R2)
+    io_error,       // the disk failed: read-only from now on, the process must end (RULES.md R2)
     corrupt,        // the index is damaged; fsck is needed, the account is read-only
     busy,           // another process has the account open (Account::open only)
     incompatible,   // the index was written by a newer Tambo (Account::open only)

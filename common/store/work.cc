@@ -199,7 +199,7 @@ void Work::write_tombstones(const Part& part) {
                     static_cast<int64_t>(modseq_), db::Blob{bytes});
 }
 
-// What is shown must be below marks that are durable (research/security.md R16).
+// What is shown must be below marks that are durable (RULES.md R16).
 void Work::write_marks(Part& part) {
     if (part.status.uidnext > part.uid_reserved) {
         part.uid_reserved = part.status.uidnext > UINT32_MAX - kUidsReserved

@@ -16,7 +16,7 @@ std::string read_whole(int fd, size_t max_bytes, const std::string& name_for_err
 std::string read_file(const std::string& path, size_t max_bytes);
 
 // Replaces name in the directory dir_fd: new file, write, fsync, rename, fsync of the directory
-// (research/security.md R4). After return the new content survives a power cut; before, the old one
+// (RULES.md R4). After return the new content survives a power cut; before, the old one
 // does. Throws std::system_error and leaves the old content.
 void write_file_atomically(int dir_fd, const std::string& name, std::string_view content,
                            mode_t mode);

@@ -1,5 +1,5 @@
 // See session.h and state.h. Responses are collected and written once for each batch of pipelined
-// commands; nothing more is read while the client does not take its responses (security.md D9).
+// commands; nothing more is read while the client does not take its responses (RULES.md D9).
 #include "imapd/session/session.h"
 
 #include "common/base/check.h"

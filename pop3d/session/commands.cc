@@ -22,7 +22,7 @@ std::string Session::list_line(uint32_t number) const {
     return cat(number, ' ', view_->at(number).size);
 }
 
-// Not the UID: it stays the same when the index is rebuilt (research/security.md R18).
+// Not the UID: it stays the same when the index is rebuilt (RULES.md R18).
 std::string Session::uidl_line(uint32_t number) const {
     return cat(number, ' ', email_ids_[number - 1].text());
 }

@@ -1,5 +1,5 @@
 // See session.h and state.h. Replies are collected and written once for each batch of pipelined
-// commands; nothing more is read while the client does not take its replies (security.md D9).
+// commands; nothing more is read while the client does not take its replies (RULES.md D9).
 #include "pop3d/session/session.h"
 
 #include "common/base/limits.h"

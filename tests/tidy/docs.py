@@ -1,7 +1,8 @@
 """The documents, as far as a machine can check them. Prints each problem and exits with 1.
 
 A manual page for each daemon, command and file format, without complaint of mandoc; their references
-to each other; files that the documents name; the picture in README.md.
+to each other; files that the documents name; rules and headings that the sources cite; the picture in
+README.md.
 """
 import glob
 import os
@@ -11,7 +12,9 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
+DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "RULES.md", "SECURITY.md",
+             "CHANGELOG.md"]
+SOURCES = (".cc", ".h", ".py", ".cmake", ".dlg", ".txt", ".md")
 # Besides one page of section 8 for each program of the top CMakeLists.txt.
 PAGES = {"sendmail": "1", "tambo.toml": "5", "tambo-events": "7"}
 
@@ -71,6 +74,45 @@ def check_paths(document):
                 problems.append("%s:%d: there is no %s" % (document, number, quoted))
 
 
+def cited(text):
+    """(number of the line, what) of RULES.md R1, R2 and R3 to R5; of ARCHITECTURE.md, "Heading".
+    A citation may go on behind the end of a line of comment."""
+    rules = r"RULES\.md\s+(?:(?://|#)\s*)?([A-Z]\d+(?:(?:, | and | to )[A-Z]\d+)*)"
+    headings = r"\b((?:RULES|ARCHITECTURE)\.md), \"([^\"\n]+)\""
+    for found in re.finditer(rules, text):
+        for rule in re.findall(r"[A-Z]\d+", found.group(1)):
+            yield text.count("\n", 0, found.start()) + 1, rule
+    for found in re.finditer(headings, text):
+        yield text.count("\n", 0, found.start()) + 1, found.groups()
+
+
+def check_citations():
+    """Rules are the items of RULES.md that begin with their number."""
+    rules = re.findall(r"^- \*\*([A-Z]\d+)\*\* ", read("RULES.md"), re.M)
+    problems.extend("RULES.md: %s is there twice" % rule
+                    for rule in sorted(set(rules)) if rules.count(rule) > 1)
+    known = set(rules)
+    for document in ("RULES.md", "ARCHITECTURE.md"):
+        known.update((document, title) for title in re.findall(r"^##+ (.+)$", read(document), re.M))
+    number_of_citations = 0
+    for folder, folders, names in os.walk(ROOT):
+        if folder == ROOT:
+            folders[:] = [name for name in folders if not name.startswith((".", "build", "run"))]
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in sorted(names):
+            path = os.path.relpath(os.path.join(folder, name), ROOT)
+            if not name.endswith(SOURCES) or path == "tests/tidy/docs.py":
+                continue
+            for number, what in cited(read(path)):
+                number_of_citations += 1
+                if what not in known:
+                    problems.append("%s:%d: there is no %s"
+                                    % (path, number, what if isinstance(what, str)
+                                       else '"%s" in %s' % (what[1], what[0])))
+    if number_of_citations == 0:
+        problems.append("RULES.md: no source cites it")
+
+
 def check_picture():
     """Against the built master, unless it is older than its table."""
     sources = [os.path.join(ROOT, "master", name) for name in ("wiring.cc", "picture.cc")]
@@ -93,6 +135,7 @@ def main():
     check_mandoc()
     for document in DOCUMENTS:
         check_paths(document)
+    check_citations()
     check_picture()
     for problem in problems:
         print(problem)

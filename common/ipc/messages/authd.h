@@ -1,5 +1,5 @@
 // What smtpd, imapd, pop3d, queued and the keeper ask authd. Authority never comes from a network
-// process: smtpd learns yes or no, queued alone gets targets (DESIGN section 4).
+// process: smtpd learns yes or no, queued alone gets targets (ARCHITECTURE.md, "Decisions").
 #pragma once
 
 #include "common/base/id.h"
@@ -150,7 +150,7 @@ struct CheckRecipient {
 
 enum class TargetKind : uint8_t { local, remote, last_ = remote };
 
-// One frozen destination of one envelope recipient (research/security.md R19).
+// One frozen destination of one envelope recipient (RULES.md R19).
 struct Target {
     TargetKind kind = TargetKind::local;
     Id account;          // local

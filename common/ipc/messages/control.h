@@ -85,8 +85,8 @@ struct Ready {
     template <class V> void visit(V& v) { v(isolation); }
 };
 
-// child -> master: a failed fsync or another fault that concerns everybody (research/security.md
-// R2).
+// child -> master: a failed fsync or another fault that concerns everybody
+// (RULES.md R2).
 struct Fault {
     static constexpr uint16_t kType = 0x0109;
     std::string what;

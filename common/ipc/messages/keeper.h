@@ -74,7 +74,7 @@ struct AccountStarted {
 struct AccountFault {
     static constexpr uint16_t kType = 0x0606;
     std::string what;
-    bool storage = false; // the disk itself (research/security.md R2), not just this index
+    bool storage = false; // the disk itself (RULES.md R2), not just this index
     template <class V> void visit(V& v) { v(what, storage); }
 };
 

@@ -31,7 +31,7 @@ struct OpenSpool {
 
 enum class BodyType : uint8_t { sevenbit, eightbitmime, binarymime, last_ = binarymime };
 
-// All ESMTP parameters from the first day (DESIGN section 6); those not announced stay empty.
+// All ESMTP parameters from the first day (RULES.md K2); those not announced stay empty.
 struct EnvelopeParameters {
     BodyType body = BodyType::sevenbit;
     bool smtputf8 = false;

@@ -51,7 +51,7 @@ void offer_alpn(RawClient& client, std::initializer_list<std::string_view> names
 
 } // namespace
 
-// research/security.md F10, ALPACA.
+// RULES.md F10, ALPACA.
 TEST_CASE("alpn: ours is chosen, none is served, foreign ones get no_application_protocol") {
     for (const auto& names : {std::initializer_list<std::string_view>{"imap"},
                               {"h2", "imap"},
@@ -101,7 +101,7 @@ TEST_CASE("alpn: our client offers and learns the choice") {
     CHECK(refused.handshake().server == TlsStatus::failed);
 }
 
-// research/security.md F17: Exim 2019-15846 (SNI ending in a backslash).
+// RULES.md F17: Exim 2019-15846 (SNI ending in a backslash).
 TEST_CASE("sni: chosen among the certificates, whatever else gets the first one") {
     auto config = server_config(ec_key(), {"mail.example.test"});
     config.certificates.push_back({issue(ec_key(), {"*.pool.example.test", "other.test"}), 1});
@@ -205,7 +205,7 @@ TEST_CASE("groups: X25519 and P-256") {
     CHECK(m.handshake().ours == TlsStatus::failed);
 }
 
-// research/security.md F11.
+// RULES.md F11.
 TEST_CASE("nothing is resumed: no tickets, no session cache") {
     for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
         openssl::Owner<SSL_SESSION, SSL_SESSION_free> session;

@@ -1,4 +1,4 @@
-// research/security.md 2.4, rows N1, N3 and N5, and RFC 2308, on single messages.
+// RULES.md N1, N3 and N5, and RFC 2308, on single messages.
 #include "dnsd/answer.h"
 
 #include "common/base/limits.h"

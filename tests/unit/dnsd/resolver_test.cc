@@ -1,4 +1,4 @@
-// The resolver with real sockets, against servers that answer by script: research/security.md 2.4.
+// The resolver with real sockets, against servers that answer by script: RULES.md N1 to N3.
 #include "dnsd/resolver.h"
 
 #include "common/base/limits.h"
@@ -158,7 +158,7 @@ TEST_CASE("what does not fit UDP comes by TCP") {
     });
     const auto answer = f.ask("example.test", DnsType::mx);
     CHECK(answer.status == DnsStatus::found);
-    CHECK(answer.records.size() == limits::dns_mx_max); // N3
+    CHECK(answer.records.size() == limits::dns_mx_max); // RULES.md N3
     CHECK(server.tcp_queries.size() == 1);
 }
 

@@ -231,7 +231,7 @@ TEST_CASE("SEARCH keys") {
 TEST_CASE("SEARCH limits nesting and the number of keys, not the length of an OR chain") {
     CHECK_NOTHROW(search(std::string(100, '(') + "SEEN" + std::string(100, ')')));
     CHECK_THROWS_AS(search(std::string(101, '(') + "SEEN" + std::string(101, ')')), Bad);
-    CHECK_THROWS_AS(search(std::string(60'000, '(')), Bad); // F14
+    CHECK_THROWS_AS(search(std::string(60'000, '(')), Bad); // RULES.md F14
     std::string nots, ors, left, many = "ALL";
     for (int i = 0; i < 1000; ++i)
         ors += "OR SEEN ";

@@ -234,7 +234,7 @@ TEST_CASE("keyd: a TLS server whose key is in another process") {
     CHECK(refusal == "not a TLS 1.3 server CertificateVerify");
 }
 
-// research/security.md P8.
+// RULES.md P8.
 TEST_CASE("keyd: a malformed frame costs its sender the wire, and nobody else") {
     const auto good = encode_sign(1, {id_of(ec_key()), SignKind::tls13_certificate_verify,
                                       SignScheme::ecdsa_sha256, "x"});

@@ -135,7 +135,7 @@ TEST_CASE("transfer encodings") {
     CHECK(of(" x-uuencode").encoding == Encoding::unknown);
     CHECK(parse_transfer_encoding(std::nullopt).token == "7bit");
     CHECK(parse_transfer_encoding(std::nullopt).ambiguity == 0);
-    // D6: read as base64 by some and as nothing by others.
+    // RULES.md D6: read as base64 by some and as nothing by others.
     for (const auto* odd : {" base64 ", " \"base64\"", " base64;", " base64 (x)", "\r\n base64",
                             " base64, 7bit", " base 64", " "}) {
         CHECK(of(odd).ambiguity == kOddEncoding);

@@ -1,4 +1,4 @@
-// RFC 5321 5.1, RFC 7505, research/security.md N2 to N4.
+// RFC 5321 5.1, RFC 7505, RULES.md N2 to N4.
 #include "relayd/route.h"
 
 #include "common/base/limits.h"

@@ -66,7 +66,7 @@ TEST_CASE("replies of one and more lines") {
     CHECK(parse("250 a\r").state == State::wanting);
 }
 
-TEST_CASE("hostile replies stay text") { // research/security.md I2
+TEST_CASE("hostile replies stay text") { // RULES.md I2
     auto p = parse("553-\r\n553\r\n");
     CHECK(p.state == State::complete);
     CHECK(text(p) == "||");

@@ -75,7 +75,7 @@ TEST_CASE("MAIL refuses with the right code") {
     CHECK(mail_enhanced("FROM:a@b") == "5.1.7");
     CHECK(mail_enhanced("FROM:<postmaster>") == "5.1.7");
     CHECK(mail_enhanced("FROM:<@a:b@c>") == "5.1.7");
-    CHECK(mail_enhanced("FROM:<;for i in 0;do id>/tmp/p;done;>") == "5.1.7"); // I1
+    CHECK(mail_enhanced("FROM:<;for i in 0;do id>/tmp/p;done;>") == "5.1.7"); // RULES.md I1
     CHECK(mail_enhanced("FROM:<a\0b@x>"sv) == "5.1.7"); // the session sees the NUL first
     CHECK(mail_code("FROM:<a@b> RET=FULL") == 555);
     CHECK(mail_code("FROM:<a@b> FOO") == 555);
@@ -104,10 +104,10 @@ TEST_CASE("RCPT") {
     CHECK(rcpt_code("TO:<Postmaster>") == "Postmaster");
     CHECK(rcpt_code("TO:<${run{/bin/id}}@local.test>") == "${run{/bin/id}}@local.test"); // I1
     CHECK(rcpt_code("TO:<${run{\\x2fbin\\x2fid}}@local.test>") == "501 5.1.3");
-    CHECK(rcpt_code("TO:<\"a\nb\"@x>") == "501 5.1.3"); // I3
+    CHECK(rcpt_code("TO:<\"a\nb\"@x>") == "501 5.1.3"); // RULES.md I3
     CHECK(rcpt_code("TO:<>") == "501 5.1.3");
-    CHECK(rcpt_code("TO:<@a,@b:x@remote>") == "550 5.7.1"); // A9
-    CHECK(rcpt_code("TO:<\"x@remote\">") == "501 5.1.3");   // A9
+    CHECK(rcpt_code("TO:<@a,@b:x@remote>") == "550 5.7.1"); // RULES.md A9
+    CHECK(rcpt_code("TO:<\"x@remote\">") == "501 5.1.3");   // RULES.md A9
     CHECK(rcpt_code("TO:<x%remote@local>") == "x%remote@local");
     CHECK(rcpt_code("TO:<x@[127.0.0.1]>") == "x@[127.0.0.1]");
     CHECK(rcpt_code("TO:<a@b> NOTIFY=NEVER") == "555 5.5.4");

@@ -90,7 +90,7 @@ TEST_CASE("smuggling sequences end nothing and are seen") {
         std::string_view bytes;
         unsigned flaws;
     };
-    // research/security.md F1 and the tools it names
+    // RULES.md F1 and the tools it names
     for (const auto& [bytes, flaws] :
          {Case{"\n.\n"sv, lf}, Case{"\n.\r\n"sv, lf}, Case{"\r\n.\n"sv, lf}, Case{"\r.\r"sv, cr},
           Case{"\r\n.\r"sv, cr}, Case{"\r.\r\n"sv, cr}, Case{"\n.\r"sv, cr | lf},

@@ -27,7 +27,7 @@ TEST_CASE("PLAIN") {
     CHECK(parse_plain("\0"s + name + "\0"s + password));
     CHECK_FALSE(parse_plain("\0n"s + name + "\0"s + password));
     CHECK_FALSE(parse_plain("\0"s + name + "\0p"s + password));
-    CHECK_FALSE(parse_plain("\0"s + std::string(10'000, 'x') + "\0p"s)); // I4
+    CHECK_FALSE(parse_plain("\0"s + std::string(10'000, 'x') + "\0p"s)); // RULES.md I4
 }
 
 TEST_CASE("PLAIN as an exchange, with and without initial response") {
