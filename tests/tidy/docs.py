@@ -103,7 +103,11 @@ def check_citations():
             path = os.path.relpath(os.path.join(folder, name), ROOT)
             if not name.endswith(SOURCES) or path == "tests/tidy/docs.py":
                 continue
-            for number, what in cited(read(path)):
+            text = read(path)
+            for found in re.finditer(r"\bresearch/|\bDESIGN\b", text):
+                problems.append("%s:%d: %s is not in the repository"
+                                % (path, text.count("\n", 0, found.start()) + 1, found.group()))
+            for number, what in cited(text):
                 number_of_citations += 1
                 if what not in known:
                     problems.append("%s:%d: there is no %s"
