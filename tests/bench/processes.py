@@ -82,7 +82,8 @@ class Meter:
         self.wall, self.client, self.by = 0.0, 0.0, {}
 
     def __enter__(self):
-        self._cpu, self._client, self._wall = cpu(self.server), time.process_time(), time.monotonic()
+        self._cpu, self._client = cpu(self.server), time.process_time()
+        self._wall = time.monotonic()
         return self
 
     def __exit__(self, *_):
@@ -122,8 +123,8 @@ class SyncCounter:
             for thread in os.listdir("/proc/%d/task" % pid):
                 self.labels[int(thread)] = label
         self.log = tempfile.NamedTemporaryFile(prefix="tambo-bench.", suffix=".strace")
-        command = ["strace", "-f", "-q", "-e", "trace=%s,%s" % (SYNC_CALLS, FORK_CALLS), "-e", "signal=none",
-                   "-o", self.log.name]
+        command = ["strace", "-f", "-q", "-e", "trace=%s,%s" % (SYNC_CALLS, FORK_CALLS),
+                   "-e", "signal=none", "-o", self.log.name]
         for pid in tree(self.server):
             command += ["-p", str(pid)]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
