@@ -118,7 +118,7 @@ def load(program, order):
 
 
 class Filed:
-    """Knows when messages have arrived in the INBOXes of accounts: asks over IMAP, as a user does."""
+    """Knows when messages have arrived in INBOXes: asks over IMAP, as a user does."""
 
     def __init__(self, server, accounts):
         self.sessions = [Imap(server, account) for account in accounts]

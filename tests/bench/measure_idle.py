@@ -1,7 +1,13 @@
-"""How soon another client sees a new message: from the 250 to EXISTS in its IDLE session."""
+"""How soon another client sees a new message: from the 250 to EXISTS in its IDLE session.
+
+Both are taken when the kernel got them, not when this program was woken: on a machine with other
+work that would be later than what is measured.
+"""
+import os
 import random
 import select
 import socket
+import struct
 import time
 
 from connections import Imap
@@ -33,9 +39,11 @@ class Sender:
             text += more
 
     def send(self, number):
-        """Up to the dot; the reply is the caller's."""
+        """Up to the dot, and when that was; the reply is the caller's."""
         self.talk(b"MAIL FROM:<load@sender.test>\r\nRCPT TO:<%s>\r\nDATA\r\n" % self.recipient, 3)
+        now = time.time()
         self.socket.sendall(message(number, 4096) + b".\r\n")
+        return now
 
 
 def measure(server, quick):
@@ -45,11 +53,12 @@ def measure(server, quick):
     imap.idle()
     sender = Sender(server.ports["smtp"], account[0])
     pause = random.Random(1)
+    clocks = {"accepted": Arrivals(sender.socket), "seen": Arrivals(imap.socket)}
     count = 50 if quick else 500
     accepted, seen, early = [], [], 0
     with Meter(server) as meter:
         for number in range(count):
-            times = once(sender, imap, number)
+            times = once(sender, imap, number, clocks)
             accepted.append((times["accepted"] - times["sent"]) * 1000)
             seen.append((times["seen"] - times["accepted"]) * 1000)
             early += seen[-1] < 0
@@ -66,27 +75,43 @@ def measure(server, quick):
     ]
 
 
-def once(sender, imap, number):
+class Arrivals:
+    """When the first unread byte of a connection came in, by the kernel's clock."""
+    SO_TIMESTAMPNS = 35
+
+    def __init__(self, connection):
+        # Beside a TLS connection: what is looked at here stays unread.
+        self.socket = socket.socket(fileno=os.dup(connection.fileno()))
+        self.socket.setsockopt(socket.SOL_SOCKET, self.SO_TIMESTAMPNS, 1)
+
+    def first(self):
+        control = self.socket.recvmsg(1, 256, socket.MSG_PEEK)[1]
+        for level, kind, data in control:
+            if level == socket.SOL_SOCKET and kind == self.SO_TIMESTAMPNS:
+                seconds, nanoseconds = struct.unpack("qq", data[:16])
+                return seconds + nanoseconds / 1e9
+        raise RuntimeError("the kernel gives no timestamps")
+
+
+def once(sender, imap, number, clocks):
     """When the message was sent, accepted and seen; which of the last two is first is open."""
-    sender.send(number)
-    times, heard = {"sent": time.monotonic()}, b""
+    times, heard = {}, b""
     waiting = {sender.socket: "accepted", imap.socket: "seen"}
+    times["sent"] = sender.send(number)
     while waiting:
-        ready = [s for s in waiting if isinstance(s, type(imap.socket)) and s.pending()]
-        ready = ready or select.select(list(waiting), [], [], 30)[0]
+        ready = select.select(list(waiting), [], [], 30)[0]
         if not ready:
             raise TimeoutError("message %d: no word of %s" % (number, list(waiting.values())))
-        now = time.monotonic()
-        for ready_one in ready:
-            data = ready_one.recv(4096)
-            if waiting[ready_one] == "accepted":
-                if not data.startswith(b"250"):
-                    raise RuntimeError("refused: %r" % data)
-            else:
-                heard += data
-                if not data:
-                    raise EOFError("the server has closed the IDLE session")
-                if b" EXISTS\r\n" not in heard:
-                    continue
-            times[waiting.pop(ready_one)] = now
+        for connection in ready:
+            name = waiting[connection]
+            came, data = clocks[name].first(), connection.recv(4096)
+            if not data:
+                raise EOFError("the server has closed the connection")
+            heard += data if name == "seen" else b""
+            if name == "accepted" and not data.startswith(b"250"):
+                raise RuntimeError("refused: %r" % data)
+            if name == "accepted" or b" EXISTS\r\n" in heard:
+                times[waiting.pop(connection)] = came
+    while imap.socket.pending():
+        imap.socket.recv(4096)
     return times

@@ -73,8 +73,8 @@ def change(timer, count):
     sign = lambda n: "+-"[n % 2]
     timer.time("STORE 1:* FLAGS.SILENT", lambda n: "STORE 1:* %sFLAGS.SILENT (\\Deleted)" % sign(n),
                least=6)
-    timer.time("STORE of 1", lambda n: "STORE %d %sFLAGS (\\Flagged)" % (n // 2 % count + 1, sign(n)),
-               least=20)
+    timer.time("STORE of 1", lambda n: "STORE %d %sFLAGS (\\Flagged)" % (
+        n // 2 % count + 1, sign(n)), least=20)
     timer.time("COPY of 1000", lambda n: "COPY 1:1000 Copies", most=20)
     timer.time("COPY of 1", lambda n: "COPY %d Copies" % (n % count + 1), least=20)
 

@@ -9,14 +9,15 @@ import email.utils
 import random
 
 WORDS = (
-    "time year people way day man thing woman life child world school state family student group "
-    "country problem hand part place case week company system program question work government "
-    "number night point home water room mother area money story fact month lot right study book "
-    "eye job word business issue side kind head house service friend father power hour game line "
-    "end member law car city community name president team minute idea body information back "
-    "parent face others level office door health person art war history party result change "
-    "morning reason research girl guy moment air teacher force education invoice budget server "
-    "release deadline meeting review contract customer delivery backup quarter report draft").split()
+    "time year people way day man thing woman life child world school state family student "
+    "group country problem hand part place case week company system program question work "
+    "government number night point home water room mother area money story fact month lot "
+    "right study book eye job word business issue side kind head house service friend father "
+    "power hour game line end member law car city community name president team minute idea "
+    "body information back parent face others level office door health person art war history "
+    "party result change morning reason research girl guy moment air teacher force education "
+    "invoice budget server release deadline meeting review contract customer delivery backup "
+    "quarter report draft").split()
 FIRST = "anna boris carla dmitri elena farid greta hugo ines jonas katya liam mona nils".split()
 LAST = "adams becker costa dubois evans fischer garcia hansen ivanov jensen kim lopez".split()
 DOMAINS = ["example.com", "mail.test", "corp.example", "uni.example.org", "list.example.net"]
@@ -54,7 +55,8 @@ class Box:
         to = [self.person() for _ in range(1 if r.random() < 0.8 else r.randrange(2, 6))]
         lines = ["Received: from mx%d.example.net (mx.example.net [192.0.2.%d])\n"
                  "\tby mail.example.test with ESMTPS id %X; %s"
-                 % (r.randrange(9), r.randrange(255), r.getrandbits(44), email.utils.formatdate(when)),
+                 % (r.randrange(9), r.randrange(255), r.getrandbits(44),
+                    email.utils.formatdate(when)),
                  "From: %s <%s>" % (sender.split(".")[0].title(), sender), "To: " + ", ".join(to)]
         if r.random() < 0.15:
             lines.append("Cc: " + self.person())

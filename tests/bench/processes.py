@@ -9,6 +9,7 @@ import time
 
 TICK = os.sysconf("SC_CLK_TCK")
 SYNC_CALLS = "fsync,fdatasync,syncfs,sync_file_range,sync"
+FORK_CALLS = "clone,clone3,fork,vfork"  # a thread or process made later is called as its maker
 
 
 def _stat(pid):
@@ -81,7 +82,8 @@ class Meter:
         self.wall, self.client, self.by = 0.0, 0.0, {}
 
     def __enter__(self):
-        self._cpu, self._client, self._wall = cpu(self.server), time.process_time(), time.monotonic()
+        self._cpu, self._client = cpu(self.server), time.process_time()
+        self._wall = time.monotonic()
         return self
 
     def __exit__(self, *_):
@@ -121,8 +123,8 @@ class SyncCounter:
             for thread in os.listdir("/proc/%d/task" % pid):
                 self.labels[int(thread)] = label
         self.log = tempfile.NamedTemporaryFile(prefix="tambo-bench.", suffix=".strace")
-        command = ["strace", "-f", "-q", "-e", "trace=" + SYNC_CALLS, "-e", "signal=none",
-                   "-o", self.log.name]
+        command = ["strace", "-f", "-q", "-e", "trace=%s,%s" % (SYNC_CALLS, FORK_CALLS),
+                   "-e", "signal=none", "-o", self.log.name]
         for pid in tree(self.server):
             command += ["-p", str(pid)]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
@@ -149,11 +151,17 @@ class SyncCounter:
         self.process.wait(30)
         with open(self.log.name) as f:
             for line in f:
-                found = re.match(r"(\d+) +(\w+)\(", line)
-                if found:
-                    key = (self.labels.get(int(found.group(1)), "ended"), found.group(2))
-                    self.calls[key] = self.calls.get(key, 0) + 1
+                self._count(line)
         self.log.close()
+
+    def _count(self, line):
+        made = re.match(r"(\d+) +(?:<\.\.\. )?\w*(?:clone|fork)\w*\b.*\) += (\d+)", line)
+        found = re.match(r"(\d+) +(%s)\(" % SYNC_CALLS.replace(",", "|"), line)
+        if made:
+            self.labels.setdefault(int(made.group(2)), self.labels.get(int(made.group(1)), "?"))
+        elif found:
+            key = (self.labels.get(int(found.group(1)), "?"), found.group(2))
+            self.calls[key] = self.calls.get(key, 0) + 1
 
     def total(self):
         return sum(self.calls.values())

@@ -1,6 +1,6 @@
 """./dev bench: measures a server of its own, reproducibly; prints a table, writes JSON.
 
-usage: ./dev bench [--quick] [--against SERVER]... [--dir DIR] [NAME]...
+usage: ./dev bench [--quick] [--against SERVER]... [--dir DIR] [--image FSTYPE] [NAME]...
 
 Without a NAME everything is measured, each NAME against a fresh server. The table is standard
 output; the figures, with low and high, sizes and CPU by process, are in build/bench/NAME.json.
@@ -11,8 +11,11 @@ output; the figures, with low and high, sizes and CPU by process, are in build/b
   --quick          a tenth of the work: whether it runs, not how fast
   --against        another server in a second group of columns
   --dir            where the servers keep their mail; what a sync costs depends on the filesystem
+  --image          keep it on a filesystem of its own instead (ext4, xfs), an image in that
+                   directory mounted for the time: nobody else's writes wait in it (root)
 """
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -25,6 +28,7 @@ import time
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+from connections import Refused  # noqa: E402
 from rows import table  # noqa: E402
 from server import SERVERS, accounts, suite  # noqa: E402
 
@@ -46,12 +50,34 @@ def arguments():
     parser.add_argument("--against", action="append", default=[], help=argparse.SUPPRESS,
                         choices=[name for name in SERVERS if name != "tambo"])
     parser.add_argument("--dir", default="/var/tmp", help=argparse.SUPPRESS)
+    parser.add_argument("--image", help=argparse.SUPPRESS, choices=["ext4", "xfs"])
     options = parser.parse_args()
     for name in options.names:
         if name not in NAMES:
             parser.error("no measurement %s; there are: %s" % (name, ", ".join(NAMES)))
     options.names = options.names or list(NAMES)
     return options
+
+
+@contextlib.contextmanager
+def place(options):
+    """The directory to work in."""
+    if not options.image:
+        yield options.dir
+        return
+    with tempfile.TemporaryDirectory(prefix="tambo-bench.", dir=options.dir) as directory:
+        os.chmod(directory, 0o755)
+        image, mounted = os.path.join(directory, "image"), os.path.join(directory, "mounted")
+        os.mkdir(mounted)
+        with open(image, "w") as f:
+            f.truncate(8 << 30)
+        force = {"ext4": "-F", "xfs": "-f"}[options.image]
+        subprocess.run(["mkfs." + options.image, "-q", force, image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, mounted], check=True)
+        try:
+            yield mounted
+        finally:
+            subprocess.run(["umount", mounted], check=True)
 
 
 def machine(directory):
@@ -74,7 +100,8 @@ def measure(name, server_class, options):
     server = server_class(directory, accounts(module.ACCOUNTS))
     try:
         server.start()
-        return module.measure(server, options.quick), server.version()
+        rows = module.measure(server, options.quick)
+        return {"version": server.version(), "remarks": server.remarks(), "rows": rows}
     finally:
         server.destroy()
 
@@ -88,11 +115,9 @@ def write(name, document):
     return path
 
 
-def main():
-    options = arguments()
-    servers = [SERVERS["tambo"], *(SERVERS[name] for name in options.against)]
-    closing = {server.name: [] for server in servers}
-    failed = []
+def run(options, servers):
+    """Writes each document; returns ({server: [row]}, what failed)."""
+    closing, failed = {server.name: [] for server in servers}, []
     for name in options.names:
         suite.eprint("== %s: %s" % (name, measurement(name).ABOUT))
         began = time.monotonic()
@@ -100,16 +125,27 @@ def main():
                     "quick": options.quick, "machine": machine(options.dir), "servers": {}}
         for server in servers:
             try:
-                rows, version = measure(name, server, options)
-            except (OSError, RuntimeError, EOFError, suite.SuiteError, TimeoutError) as error:
+                result = measure(name, server, options)
+            except (OSError, RuntimeError, EOFError, Refused, suite.SuiteError) as error:
                 suite.eprint("   %s failed: %s" % (server.name, error))
                 failed.append("%s of %s" % (name, server.name))
                 continue
-            document["servers"][server.name] = {"version": version, "rows": rows}
-            closing[server.name] += [{**r, "what": "%-6s  %s" % (name, r["what"])} for r in rows]
+            document["servers"][server.name] = result
+            closing[server.name] += [{**r, "what": "%-6s  %s" % (name, r["what"])}
+                                     for r in result["rows"]]
+            for remark in result["remarks"]:
+                suite.eprint("   %s: %s" % (server.name, remark))
         document["seconds"] = round(time.monotonic() - began, 1)
         path = write(name, document)
         suite.eprint("   %.0f s, %s" % (document["seconds"], os.path.relpath(path, suite.ROOT)))
+    return closing, failed
+
+
+def main():
+    options = arguments()
+    servers = [SERVERS["tambo"], *(SERVERS[name] for name in options.against)]
+    with place(options) as options.dir:
+        closing, failed = run(options, servers)
     print(table(closing))
     print("\n%s%s" % ("FAILED: " + ", ".join(failed) if failed else "all measured",
                       "; quick: not for comparison" if options.quick else ""))

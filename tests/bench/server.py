@@ -64,6 +64,10 @@ class Server:
     def version(self):
         return ""
 
+    def remarks(self):
+        """What the server itself has said that explains its figures, one string each."""
+        return []
+
     def wait_answers(self, deadline_s=30):
         """Returns when each port has sent its greeting, behind TLS where the port has that."""
         deadline = time.monotonic() + deadline_s
@@ -119,6 +123,10 @@ class Tambo(Server):
             return "account"
         name = argv[1] if len(argv) > 1 and not argv[1].startswith("-") else comm
         return name.split(".")[0]
+
+    def remarks(self):
+        # The way of making batches durable has changed: syncfs was too slow, or is fast again.
+        return [line.split(" ", 2)[2] for line in self.suite.events() if " queue.barrier " in line]
 
     def version(self):
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=suite.ROOT,
