@@ -45,6 +45,13 @@ inline std::set<size_t> places(size_t bytes) {
     return all;
 }
 
+// 64 of them beyond the first 4 KiB, or all that there are.
+inline std::set<size_t> random_places(size_t bytes) {
+    auto all = places(bytes);
+    all.erase(all.begin(), all.upper_bound(bytes > kEverywhereBytes + 1 ? kEverywhereBytes : 0));
+    return all;
+}
+
 // What is sent alone, in turn.
 inline std::vector<std::string_view> pieces(std::string_view bytes, size_t cut) {
     std::vector<std::string_view> all;

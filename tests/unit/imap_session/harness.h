@@ -76,6 +76,8 @@ class TestClient {
         return received;
     }
     void hang_up() { ::shutdown(socket_.get(), SHUT_RDWR); }
+    // TLS ends in imapd.
+    static bool start_tls() { return false; }
     int fd() const { return socket_.get(); }
 
     std::string received;

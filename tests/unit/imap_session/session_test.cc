@@ -1,4 +1,5 @@
 #include "imapd/session/capability.h"
+#include "tests/unit/cuts.h"
 #include "tests/unit/imap_session/harness.h"
 
 #include <algorithm>
@@ -42,15 +43,26 @@ TEST_CASE_METHOD(SessionFixture, "a session begins with the answer to the login"
 TEST_CASE_METHOD(SessionFixture, "F13: 1,001 literals, F14: 100,000 parentheses") {
     auto client = connect();
     client->ask("a SELECT INBOX\r\n");
-    std::string command = "b SEARCH";
+    std::string literals = "b SEARCH";
     for (int i = 0; i < 1001; ++i)
-        command += " TEXT {1+}\r\nx";
-    CHECK(client->ask(command + "\r\n") == "b BAD [TOOBIG] too many literals\r\n");
-    CHECK(client->ask("c SEARCH " + std::string(100'000, '(') + "\r\n") ==
-          "c BAD [TOOBIG] line too long\r\n");
-    CHECK(client->ask("d SEARCH " + std::string(60'000, '(') + "\r\n") ==
-          "d BAD [TOOBIG] nested too deeply\r\n");
-    CHECK(client->ask("e SEARCH TEXT {1048577}\r\n") == "e BAD [TOOBIG] literal too long\r\n");
+        literals += " TEXT {1+}\r\nx";
+    const std::vector<std::pair<std::string, std::string>> cases = {
+        {literals + "\r\n", "b BAD [TOOBIG] too many literals\r\n"},
+        {"c SEARCH " + std::string(100'000, '(') + "\r\n", "c BAD [TOOBIG] line too long\r\n"},
+        {"d SEARCH " + std::string(60'000, '(') + "\r\n", "d BAD [TOOBIG] nested too deeply\r\n"},
+        {"e SEARCH TEXT {1048577}\r\n", "e BAD [TOOBIG] literal too long\r\n"}};
+    for (const auto& [command, reply] : cases) {
+        for (const size_t cut : cuts::random_places(command.size())) {
+            auto other = connect();
+            other->ask("a SELECT INBOX\r\n");
+            other->send(command.substr(0, cut));
+            turn(loop);
+            turn(loop);
+            INFO("cut at " << cut << ", TAMBO_CUT_SEED=" << cuts::seed());
+            CHECK(other->ask(command.substr(cut)) == reply);
+        }
+        CHECK(client->ask(command) == reply);
+    }
     CHECK(client->ask("f NOOP\r\n") == "f OK Completed\r\n");
 }
 
