@@ -43,7 +43,9 @@ Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel
     channel.on_lost = [this] { forget_clients(); };
 }
 
-Peer::~Peer() { forget_clients(); }
+Peer::~Peer() {
+    forget_clients();
+}
 
 void Peer::forget_clients() {
     for (const auto& [who, count] : connections_) {
@@ -214,7 +216,9 @@ task<ipc::SaslAnswer> Peer::finish(Exchange exchange) {
 
 // ---- sessions
 
-void Peer::session_ended(ipc::SessionEnded message) { close_session(message.sid); }
+void Peer::session_ended(ipc::SessionEnded message) {
+    close_session(message.sid);
+}
 
 bool Peer::open_session(const ipc::SaslStart& start, const Account& account) {
     close_session(start.sid);

@@ -1,5 +1,5 @@
-// One network daemon (or queued, or the keeper) as authd sees it: its questions, its SASL exchanges,
-// the connections it has reported, the sessions that were opened for it.
+// One network daemon (or queued, or the keeper) as authd sees it: its questions, its SASL
+// exchanges, the connections it has reported, the sessions that were opened for it.
 #pragma once
 
 #include "authd/service.h"

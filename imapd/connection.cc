@@ -9,6 +9,7 @@ Connection::Connection(Service& s, UniqueFd socket, const net::SocketAddress& fr
     : service(s), io(s.nursery, std::move(socket), s.pace.silence_ms), peer(from), door(through),
       sid(Id{s.random.u64(), s.random.u64()}.text()), started_ms_(Loop::monotonic_ms()) {
     service.connections.insert(this);
+    io.set_quick_ack(); // many clients send the line end behind a literal by itself
     log::Event("imap.connected")
         .sid(sid)
         .with("ip", peer.ip())

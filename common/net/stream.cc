@@ -3,6 +3,8 @@
 #include "common/base/check.h"
 #include "common/sys/error.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -146,6 +148,10 @@ void Stream::arm(Op& op) {
         const int64_t now = Loop::monotonic_ms();
         if (op.until_ms_ == 0) op.until_ms_ = now + timeout;
         timeout = std::max<int64_t>(1, op.until_ms_ - now);
+    }
+    if (op.reads_ && quick_ack_) {
+        const int one = 1; // holds until the kernel thinks better of it: anew for each wait
+        ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
     }
     if (op.wants_write_) {
         watch_.arm_write(timeout);

@@ -42,6 +42,12 @@ class Stream {
     // No wait goes beyond this instant of Loop::monotonic_ms(); 0: none.
     void set_deadline(int64_t monotonic_ms) { deadline_ms_ = monotonic_ms; }
 
+    // From now on a wait for input first has the kernel acknowledge what came, instead of up to 40
+    // ms later in the hope of an answer that takes the acknowledgement along. For clients that send
+    // a command in pieces: their own kernel keeps the next piece back until then (RFC
+    // 1122 4.2.3.4).
+    void set_quick_ack() { quick_ack_ = true; }
+
     // ---- reading. Waits throw Closed (end of stream), TimedOut, Cancelled, TlsError,
     // std::system_error. Returned views are good until the next read operation.
     class ReadLine;
@@ -112,6 +118,7 @@ class Stream {
     int io_errno_ = 0;
     bool bare_lf_ = false;
     bool woken_ = false;
+    bool quick_ack_ = false;
 };
 
 // The common part of all waits.

@@ -12,7 +12,6 @@ import re
 import shutil
 import signal
 import smtplib
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -155,8 +154,6 @@ class Lab:
         """A logged-in connection over imaps with mailbox selected."""
         connection = imaplib.IMAP4_SSL("127.0.0.1", self.ports["imaps"], timeout=30,
                                        ssl_context=self.context())
-        # imaplib sends the line end behind a literal by itself: Nagle's 40 ms for each APPEND.
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.login(name + "@example.test", name + "-secret")
         if mailbox:
             connection.select(mailbox)

@@ -110,7 +110,10 @@ struct Suite {
     }
 };
 
-task<> log_in(Suite& s, std::string message, ipc::SaslAnswer& out, std::string sid = "",
+task<> log_in(Suite& s,
+              std::string message,
+              ipc::SaslAnswer& out,
+              std::string sid = "",
               std::string ip = "192.0.2.9") {
     auto [mine, theirs] = socket_pair(SOCK_STREAM);
     ipc::SaslStart start;
@@ -134,11 +137,13 @@ ipc::SaslAnswer log_in(Suite& s, const std::string& user, const std::string& pas
 }
 
 // Alice's or bob's, with the right password; why it did not succeed, or "".
-std::string log_in_as(Suite& s, const std::string& local, const std::string& sid,
+std::string log_in_as(Suite& s,
+                      const std::string& local,
+                      const std::string& sid,
                       const std::string& ip = "192.0.2.9") {
     ipc::SaslAnswer answer;
-    s.nursery.spawn(log_in(s, cat('\0', local, "@example.test\0"sv, local, "-secret"), answer, sid,
-                           ip));
+    s.nursery.spawn(
+        log_in(s, cat('\0', local, "@example.test\0"sv, local, "-secret"), answer, sid, ip));
     s.loop.run();
     if (answer.state == ipc::SaslState::accepted) return "";
     CHECK(answer.state == ipc::SaslState::unavailable);
@@ -237,7 +242,8 @@ TEST_CASE("sessions of a login from one address are limited while they last") {
 TEST_CASE("a session that nobody serves is not counted") {
     Suite s;
     s.keeper.attaches = false;
-    for (int i = 0; i < 5; ++i) CHECK(log_in_as(s, "alice", cat("s", i)) == "busy");
+    for (int i = 0; i < 5; ++i)
+        CHECK(log_in_as(s, "alice", cat("s", i)) == "busy");
     s.keeper.attaches = true;
     CHECK(log_in_as(s, "alice", "a1") == "");
     CHECK(log_in_as(s, "alice", "a1") == ""); // the same connection: still one
@@ -261,7 +267,8 @@ TEST_CASE("the sessions of a daemon end with it") {
 
 TEST_CASE("sessions from this machine are limited only when asked for") {
     Suite s;
-    for (int i = 0; i < 5; ++i) CHECK(log_in_as(s, "alice", cat("a", i), "127.0.0.1") == "");
+    for (int i = 0; i < 5; ++i)
+        CHECK(log_in_as(s, "alice", cat("a", i), "127.0.0.1") == "");
     conf::AuthdConfig everywhere = config();
     everywhere.limits_on_loopback = true;
     everywhere.sessions_per_login_per_address = 6;

@@ -7,6 +7,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <memory>
@@ -74,6 +76,31 @@ task<> wait_thrice(Stream& stream, std::string& out) {
     }
 }
 
+// Both ends of a TCP connection over loopback.
+std::pair<UniqueFd, UniqueFd> tcp_pair() {
+    const UniqueFd listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_storage storage{};
+    socklen_t size = SocketAddress::parse("127.0.0.1", 0)->to_sockaddr(&storage);
+    auto* raw = reinterpret_cast<sockaddr*>(&storage);
+    REQUIRE(::bind(listening.get(), raw, size) == 0);
+    REQUIRE(::listen(listening.get(), 1) == 0);
+    REQUIRE(::getsockname(listening.get(), raw, &size) == 0);
+    UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(client.get(), raw, size) == 0);
+    UniqueFd served(::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    REQUIRE(served.valid());
+    return {std::move(client), std::move(served)};
+}
+
+task<> answer_some(Stream& stream, int count) {
+    for (int i = 0;; ++i) {
+        co_await stream.read_line(100);
+        if (i >= count) continue;
+        stream.put("yes\n");
+        co_await stream.flush();
+    }
+}
+
 } // namespace
 
 TEST_CASE("lines arrive whole at every split point") {
@@ -121,6 +148,34 @@ TEST_CASE("wait_input tells input, wake and time apart") {
     ends.loop.post([&] { ends.stream->wake(); });
     ends.run();
     CHECK(out == "iwt");
+}
+
+TEST_CASE("a wait for input acknowledges what came, if asked to") {
+    Loop loop;
+    Nursery nursery(loop);
+    auto [client, served] = tcp_pair();
+    Stream stream(nursery, std::move(served), 10'000);
+    stream.set_quick_ack();
+    constexpr int kExchanges = 50; // the kernel takes the connection for an interactive one then
+    nursery.spawn(answer_some(stream, kExchanges));
+    const auto turn = [&loop] {
+        for (int i = 0; i < 3; ++i) {
+            loop.post([&loop] { loop.stop(); });
+            loop.run();
+        }
+    };
+    for (int i = 0; i < kExchanges; ++i) {
+        write_all(client.get(), "question\n", "client");
+        turn();
+        char answer[16];
+        REQUIRE(::recv(client.get(), answer, sizeof answer, 0) == 4);
+    }
+    write_all(client.get(), "a part of ", "client"); // answered by nothing but the kernel
+    turn();
+    int unacknowledged = -1;
+    REQUIRE(::ioctl(client.get(), SIOCOUTQ, &unacknowledged) == 0);
+    CHECK(unacknowledged == 0);
+    nursery.cancel();
 }
 
 TEST_CASE("cancel ends a waiting read") {
