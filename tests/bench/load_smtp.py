@@ -18,7 +18,8 @@ LINE = b"The quick brown fox jumps over the lazy dog, again and again and again.
 def message(number, size):
     """As DATA sends it, without the final dot."""
     head = ("From: Load <%s>\r\nTo: Whom it may concern <list@sender.test>\r\n"
-            "Subject: Message number %d of a measurement\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\n"
+            "Subject: Message number %d of a measurement\r\n"
+            "Date: Tue, 24 Nov 2026 10:00:00 +0000\r\n"
             "Message-ID: <%d.%d@sender.test>\r\nMIME-Version: 1.0\r\n"
             "Content-Type: text/plain; charset=utf-8\r\n\r\n"
             % (SENDER, number, number, time.monotonic_ns())).encode()

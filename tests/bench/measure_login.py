@@ -14,7 +14,7 @@ def measure(server, quick):
     for what, protocol, service, at_once, count in (
             ("IMAP, repeated, 20 at once", "imap", "imaps", 20, 400),
             ("IMAP, repeated, one after the other", "imap", "imaps", 1, 100),
-            ("POP3, repeated, 20 at once", "pop3", "pop3s", 20, 400),
+            ("POP3, repeated, 10 at once", "pop3", "pop3s", 10, 400),
             ("TLS handshake alone, 20 at once", "tls", "imaps", 20, 400)):
         count = count // 10 if quick else count
         rates, medians, client, meter = [], [], 0.0, Meter(server)

@@ -50,11 +50,31 @@ def tree(server):
     return found
 
 
+def ticks(server):
+    """{pid: (label, parent, own ticks, ticks of reaped children)}."""
+    return {pid: (label, *stat[1:]) for pid, (label, stat) in tree(server).items()}
+
+
 def cpu(server):
-    """{label: seconds}. A child that has ended counts for its parent: the sum misses nothing."""
+    """{label: seconds} since each process began, with the reaped children of each."""
     seconds = {}
-    for label, stat in tree(server).values():
-        seconds[label] = seconds.get(label, 0.0) + (stat[2] + stat[3]) / TICK
+    for label, _, own, children in ticks(server).values():
+        seconds[label] = seconds.get(label, 0.0) + (own + children) / TICK
+    return seconds
+
+
+def spent(before, after):
+    """{label: seconds} between two looks at ticks(). Of a process that has ended meanwhile what it
+    used since the first look is its parent's, if the parent waited for it, and else is lost."""
+    ended = {}
+    for pid, (_, parent, own, children) in before.items():
+        if pid not in after:
+            ended[parent] = ended.get(parent, 0) + own + children
+    seconds = {}
+    for pid, (label, _, own, children) in after.items():
+        _, _, own_before, children_before = before.get(pid, (label, 0, 0, 0))
+        inherited = max(0, children - children_before - ended.get(pid, 0))
+        seconds[label] = seconds.get(label, 0.0) + (own - own_before + inherited) / TICK
     return seconds
 
 
@@ -82,19 +102,15 @@ class Meter:
         self.wall, self.client, self.by = 0.0, 0.0, {}
 
     def __enter__(self):
-        self._cpu, self._client = cpu(self.server), time.process_time()
+        self._ticks, self._client = ticks(self.server), time.process_time()
         self._wall = time.monotonic()
         return self
 
     def __exit__(self, *_):
         self.wall += time.monotonic() - self._wall
         self.client += time.process_time() - self._client
-        for label, seconds in cpu(self.server).items():
-            spent = seconds - self._cpu.pop(label, 0.0)
-            self.by[label] = self.by.get(label, 0.0) + spent
-        # A label whose last process has ended: its seconds are now its parent's.
-        for label, seconds in self._cpu.items():
-            self.by[label] = self.by.get(label, 0.0) - seconds
+        for label, seconds in spent(self._ticks, ticks(self.server)).items():
+            self.by[label] = self.by.get(label, 0.0) + seconds
 
     def total(self):
         return sum(self.by.values())
@@ -102,7 +118,7 @@ class Meter:
     def per(self, count):
         """{label: CPU seconds per 1,000 of count}, the largest first, without the idle."""
         rows = sorted(self.by.items(), key=lambda row: -row[1])
-        return {label: round(s / count * 1000, 3) for label, s in rows if abs(s) * 200 > TICK / 100}
+        return {label: round(s / count * 1000, 3) for label, s in rows if s > 0}
 
 
 class SyncCounter:
