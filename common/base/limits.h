@@ -93,6 +93,7 @@ inline constexpr int64_t dns_delivery_timeout_ms = 20'000;
 
 // ---- queue
 inline constexpr size_t alias_expansion_max = 1000;
+inline constexpr size_t alias_expansion_bytes = 60 * 1024; // of its targets, in one datagram
 inline constexpr int alias_depth_max = 100;
 inline constexpr int64_t batch_wait_ms = 2;
 inline constexpr size_t batch_messages_max = 64;
