@@ -37,6 +37,8 @@ inline constexpr size_t mime_parts_max = 10'000;
 inline constexpr size_t mime_boundary_bytes = 2048;
 inline constexpr size_t mime_addresses_max = 10'000;
 inline constexpr size_t mime_parameters_max = 256;
+// Of a BODYSTRUCTURE; the parts behind it are shown as opaque ones.
+inline constexpr size_t mime_structure_bytes = 4u << 20;
 
 // ---- IMAP
 inline constexpr size_t imap_line_prelogin_bytes = 8192;
