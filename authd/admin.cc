@@ -1,6 +1,11 @@
 #include "authd/admin.h"
 
+#include "common/base/limits.h"
+#include "common/base/text.h"
+
 #include <sysexits.h>
+
+#include <algorithm>
 
 namespace tambo::authd {
 
@@ -33,12 +38,33 @@ Admin::Admin(Service& service, ipc::AdminServer& server) : service_(service) {
 }
 
 namespace {
-task<ipc::AdminAnswer> as_task(ipc::AdminAnswer answer) { co_return answer; }
+// A page of rows must fit a datagram; one row is below 4 KiB.
+constexpr size_t kRowsBytesMax = limits::ipc_message_bytes - 8 * 1024;
+
+// The rows from the cursor on that fit. Who asks on gets the rows of that moment.
+ipc::AdminAnswer page(ipc::AdminAnswer answer, const std::string& cursor) {
+    auto& rows = answer.rows;
+    const size_t first = std::min<size_t>(parse_uint(cursor).value_or(0), rows.size());
+    size_t bytes = 0, end = first;
+    for (; end < rows.size() && bytes < kRowsBytesMax; ++end) {
+        bytes += sizeof(uint32_t);
+        for (const auto& cell : rows[end])
+            bytes += cell.size() + sizeof(uint32_t);
+    }
+    if (end < rows.size()) answer.next = cat(end);
+    rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(end), rows.end());
+    rows.erase(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(first));
+    return answer;
+}
+
+task<ipc::AdminAnswer> as_task(ipc::AdminAnswer answer) {
+    co_return answer;
+}
 } // namespace
 
 void Admin::add(ipc::AdminServer& server, const char* name, Verb verb) {
     server.on(name, [this, verb](ipc::AdminRequest request, ipc::Asker) {
-        return as_task(run(verb, request.words));
+        return as_task(page(run(verb, request.words), request.cursor));
     });
 }
 

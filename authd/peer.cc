@@ -31,10 +31,13 @@ Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel
     channel.on<ipc::SaslContinue>(*this, &Peer::sasl_continue);
     channel.on<ipc::SaslAbort>(*this, &Peer::sasl_abort);
     channel.on<ipc::SessionEnded>(*this, &Peer::session_ended);
-    channel.on<ipc::LocalUser>(*this, &Peer::local_user);
     channel.on<ipc::CheckSender>(*this, &Peer::check_sender);
     channel.on<ipc::CheckRecipient>(*this, &Peer::check_recipient);
-    // Only queued resolves, only the keeper learns about accounts: the name is master's word.
+    // Only submit has a door for users of the host, only queued resolves, only the keeper learns
+    // about accounts: the name is master's word.
+    if (channel.peer().starts_with("submit.")) {
+        channel.on<ipc::LocalUser>(*this, &Peer::local_user);
+    }
     if (channel.peer() == "queued") channel.on<ipc::Resolve>(*this, &Peer::resolve);
     if (channel.peer() == "keeper") {
         channel.on<ipc::AskAccount>(*this, &Peer::ask_account);

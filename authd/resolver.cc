@@ -2,6 +2,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/text.h"
+#include "common/ipc/codec.h"
 
 #include <set>
 
@@ -26,6 +27,7 @@ class Walk {
                    const smtp::Address& from,
                    std::string_view detail,
                    int depth);
+    void add(ipc::Target target);
     void add_mailbox(const AddressBook::Mailbox& mailbox, std::string_view detail);
     void add_remote(const smtp::Address& address);
     void add_postmaster(std::string_view detail);
@@ -34,8 +36,18 @@ class Walk {
     std::set<std::string> seen_;
     std::set<std::string> added_;
     Expansion out_;
+    size_t bytes_ = 0; // of the targets, as they go to queued
     bool loop_ = false, disabled_ = false, too_large_ = false, no_postmaster_ = false;
 };
+
+void Walk::add(ipc::Target target) {
+    bytes_ += ipc::encode(target).size();
+    if (bytes_ > limits::alias_expansion_bytes) {
+        too_large_ = true;
+        return;
+    }
+    out_.targets.push_back(std::move(target));
+}
 
 void Walk::add_mailbox(const AddressBook::Mailbox& mailbox, std::string_view detail) {
     if (mailbox.disabled) {
@@ -48,7 +60,7 @@ void Walk::add_mailbox(const AddressBook::Mailbox& mailbox, std::string_view det
     target.account = mailbox.account;
     target.address = mailbox.address;
     target.detail = detail;
-    out_.targets.push_back(std::move(target));
+    add(std::move(target));
 }
 
 void Walk::add_remote(const smtp::Address& address) {
@@ -56,7 +68,7 @@ void Walk::add_remote(const smtp::Address& address) {
     ipc::Target target;
     target.kind = ipc::TargetKind::remote;
     target.address = address.text();
-    out_.targets.push_back(std::move(target));
+    add(std::move(target));
 }
 
 void Walk::add_postmaster(std::string_view detail) {
@@ -121,6 +133,7 @@ bool Walk::try_system_name(const smtp::Address& address, std::string_view local,
 }
 
 void Walk::visit(const smtp::Address& address, int depth) {
+    if (too_large_) return; // nothing more can change the verdict
     if (depth > limits::alias_depth_max || out_.targets.size() >= limits::alias_expansion_max) {
         too_large_ = true;
         return;
@@ -152,6 +165,7 @@ void Walk::visit(const smtp::Address& address, int depth) {
 Expansion Walk::result(bool is_local) {
     using Verdict = Expansion::Verdict;
     out_.is_local = is_local;
+    if (too_large_) out_.targets.clear();
     out_.verdict = too_large_                ? Verdict::too_large
                    : !out_.targets.empty()   ? Verdict::good
                    : disabled_               ? Verdict::disabled

@@ -45,7 +45,7 @@ struct Expansion {
         unknown,       // no such user
         loop,          // aliases lead nowhere but in a circle
         disabled,      // the only mailboxes are disabled
-        too_large,     // more than limits::alias_expansion_max
+        too_large,     // more than limits::alias_expansion_max or _bytes
         no_postmaster, // of the host's own mail while there is no account yet
     };
     Verdict verdict = Verdict::unknown;

@@ -3,6 +3,7 @@
 #include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/crypto/digest.h"
+#include "common/ipc/codec.h"
 #include "common/sys/clock.h"
 #include "common/sys/log.h"
 
@@ -13,6 +14,9 @@ namespace tambo::authd {
 namespace {
 
 constexpr size_t kHashBacklogMax = 100;
+// Of the recipients in one Resolution; the rest of the datagram is for its other fields.
+constexpr size_t kRecipientsBytesMax = limits::ipc_message_bytes - 3 * 1024;
+static_assert(kRecipientsBytesMax > limits::alias_expansion_bytes + 512, "one must fit");
 
 // The key under which tokens are made; created once, so that tokens survive a restart.
 std::string token_secret(Directory& directory) {
@@ -162,8 +166,12 @@ ipc::Resolution Service::resolve(const ipc::Resolve& question) {
         }
         if (resolution.refusal.code != 0) return resolution;
     }
+    size_t bytes = 0;
     for (const auto& recipient : question.recipients) {
-        resolution.recipients.push_back(resolve_one(question, recipient));
+        ipc::ResolvedRecipient resolved = resolve_one(question, recipient);
+        bytes += ipc::encode(resolved).size();
+        if (bytes > kRecipientsBytesMax) break;
+        resolution.recipients.push_back(std::move(resolved));
     }
     return resolution;
 }

@@ -13,6 +13,8 @@ namespace tambo::master {
 
 namespace {
 
+constexpr size_t kNamesAtOnce = 1000;
+
 // As sendmail(1) makes them: lower-case hexadecimal. Names come from local users.
 bool is_plain_name(std::string_view name) {
     return !name.empty() && name.size() <= 64 &&
@@ -34,24 +36,34 @@ struct CloseDirectory {
 
 } // namespace
 
-std::optional<std::pair<std::string, UniqueFd>> Drop::next() {
+// Looks for some names at once: looking anew for each would cost a walk through all of them.
+void Drop::look() {
     const int own = ::openat(dir_fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (own < 0) return std::nullopt;
+    if (own < 0) return;
     const std::unique_ptr<DIR, CloseDirectory> directory(::fdopendir(own));
     if (!directory) {
         ::close(own);
-        return std::nullopt;
+        return;
     }
     while (const dirent* entry = ::readdir(directory.get())) {
         const std::string name = entry->d_name;
-        if (!is_plain_name(name) || tried_.contains(name)) continue;
+        if (!is_plain_name(name) || !tried_.insert(name).second) continue;
+        found_.push_back(name);
+        if (found_.size() == kNamesAtOnce) return;
+    }
+}
+
+std::optional<std::pair<std::string, UniqueFd>> Drop::next() {
+    for (;;) {
+        if (found_.empty()) look();
+        if (found_.empty()) return std::nullopt;
+        const std::string name = std::move(found_.back());
+        found_.pop_back();
         UniqueFd fd = open_message(dir_fd_, name);
         if (!fd.valid()) continue;
-        tried_.insert(name);
         in_hand_.insert(name);
         return std::pair(name, std::move(fd));
     }
-    return std::nullopt;
 }
 
 void Drop::finish(const std::string& name, bool done) {

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace tambo::master {
 
@@ -28,7 +29,10 @@ class Drop {
     size_t in_hand() const { return in_hand_.size(); }
 
   private:
+    void look();
+
     int dir_fd_;
+    std::vector<std::string> found_; // to be tried next
     std::set<std::string> tried_, in_hand_;
 };
 

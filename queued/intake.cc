@@ -304,7 +304,8 @@ task<ipc::ReplyText> Intake::resolve(TransactionPtr transaction, Acceptance& int
         }
         if (lost) co_return reply(replies::local_error);
         if (resolution.refusal.code != 0) co_return resolution.refusal;
-        if (resolution.recipients.size() != asked) co_return reply(replies::local_error);
+        const size_t answered = resolution.recipients.size();
+        if (answered == 0 || answered > asked) co_return reply(replies::local_error);
         into.envelope.login = resolution.login;
         into.envelope.dkim_domain = resolution.dkim_domain;
         std::move(resolution.recipients.begin(), resolution.recipients.end(),

@@ -37,6 +37,8 @@ inline constexpr size_t mime_parts_max = 10'000;
 inline constexpr size_t mime_boundary_bytes = 2048;
 inline constexpr size_t mime_addresses_max = 10'000;
 inline constexpr size_t mime_parameters_max = 256;
+// Of a BODYSTRUCTURE; the parts behind it are shown as opaque ones.
+inline constexpr size_t mime_structure_bytes = 4u << 20;
 
 // ---- IMAP
 inline constexpr size_t imap_line_prelogin_bytes = 8192;
@@ -93,6 +95,7 @@ inline constexpr int64_t dns_delivery_timeout_ms = 20'000;
 
 // ---- queue
 inline constexpr size_t alias_expansion_max = 1000;
+inline constexpr size_t alias_expansion_bytes = 60 * 1024; // of its targets, in one datagram
 inline constexpr int alias_depth_max = 100;
 inline constexpr int64_t batch_wait_ms = 2;
 inline constexpr size_t batch_messages_max = 64;

@@ -184,6 +184,21 @@ std::optional<std::string> from_hex(std::string_view hex) {
     return out;
 }
 
+namespace {
+
+// Characters beyond ASCII that a terminal obeys or that reorder a line: C1 controls, line and
+// paragraph separator, marks and overrides of direction. utf8 begins with a whole character.
+bool rules_terminal(std::string_view utf8) {
+    const auto byte = [&utf8](size_t i) { return static_cast<unsigned char>(utf8[i]); };
+    if (byte(0) == 0xC2) return byte(1) < 0xA0;
+    if (byte(0) != 0xE2) return false;
+    if (byte(1) == 0x80)
+        return byte(2) >= 0x8E && byte(2) <= 0xAE && (byte(2) < 0x90 || byte(2) > 0xA7);
+    return byte(1) == 0x81 && byte(2) >= 0xA6 && byte(2) <= 0xA9;
+}
+
+} // namespace
+
 std::string escape(std::string_view s, size_t max_bytes) {
     const bool cut = s.size() > max_bytes;
     s = s.substr(0, max_bytes);
@@ -192,7 +207,10 @@ std::string escape(std::string_view s, size_t max_bytes) {
     while (!s.empty()) {
         const size_t length = utf8_sequence(s);
         const char c = s.front();
-        if (length > 1) {
+        if (length > 1 && rules_terminal(s)) {
+            for (const char byte : s.substr(0, length))
+                out.append("\\x").append(to_hex({&byte, 1}));
+        } else if (length > 1) {
             out.append(s.substr(0, length));
         } else if (length == 0 || is_ctl(c) || c == '\\' || c == '"') {
             out.append("\\x").append(to_hex(s.substr(0, 1)));

@@ -75,8 +75,8 @@ std::string format_duration(int64_t ms);
 std::string to_hex(std::string_view bytes);
 std::optional<std::string> from_hex(std::string_view hex);
 
-// Peer bytes for a log line: C0, DEL, '\\', '"' and invalid UTF-8 become \xNN, at most max_bytes of
-// input are shown, "..." marks a cut. The result has no quote, control or line end.
+// Peer bytes for a log line: C0, C1, DEL, '\\', '"', invalid UTF-8 and what reorders or ends
+// lines in Unicode become \xNN, at most max_bytes of input are shown, "..." marks a cut. The result has no quote, control or line end.
 std::string escape(std::string_view s, size_t max_bytes = 512);
 
 } // namespace tambo

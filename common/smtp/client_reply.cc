@@ -37,7 +37,13 @@ std::string ServerReply::text() const {
         if (line.empty()) continue;
         if (!out.empty()) out.push_back(' ');
         out.append(line);
+        if (out.size() > kTextBytesMax) break;
     }
+    size_t end = std::min(out.size(), kTextBytesMax);
+    const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
+    while (end > 0 && end < out.size() && continues(out[end]))
+        --end;
+    out.resize(end);
     return out;
 }
 

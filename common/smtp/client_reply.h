@@ -21,7 +21,9 @@ struct ServerReply {
 
     bool positive() const { return code < 400; }
     bool permanent() const { return code >= 500; }
-    // All lines with blanks between them, for logs and bounces.
+    // The lines with blanks between them, for logs and bounces, cut at kTextBytesMax: what is told
+    // of fifty recipients at once must fit a datagram.
+    static constexpr size_t kTextBytesMax = 1000;
     std::string text() const;
 };
 

@@ -167,7 +167,8 @@ struct ResolvedRecipient {
 
 struct Resolution {
     ReplyText refusal; // of the whole message: not this sender, over a limit
-    std::vector<ResolvedRecipient> recipients; // in the order asked
+    // In the order asked: at least one, and no more than fit. queued asks again for the rest.
+    std::vector<ResolvedRecipient> recipients;
     std::string login;                         // for events; empty without login
     std::string dkim_domain;                   // to sign for; empty: do not sign
     template <class V> void visit(V& v) { v(refusal, recipients, login, dkim_domain); }

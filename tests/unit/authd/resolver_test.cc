@@ -125,6 +125,13 @@ TEST_CASE("expansion is bounded") {
     }
     CHECK(refusal_of(expand(book, *smtp::parse_address("big@example.test")).verdict).enhanced ==
           "5.2.4");
+    for (int i = 0; i < 900; ++i) { // few enough, but more than one datagram holds
+        book.alias_rows["long@example.test"].push_back(
+            cat(std::string(100, 'u'), i, "@remote.test"));
+    }
+    const auto too_long = expand(book, *smtp::parse_address("long@example.test"));
+    CHECK(too_long.verdict == Verdict::too_large);
+    CHECK(too_long.targets.empty());
     for (int i = 0; i < 200; ++i) {
         book.alias_rows[cat("c", i, "@example.test")] = {cat("c", i + 1, "@example.test")};
     }

@@ -2,7 +2,10 @@
 #include "authd/peer.h"
 #include "authd/service.h"
 
+#include "common/base/limits.h"
 #include "common/base/text.h"
+#include "common/ipc/codec.h"
+#include "common/ipc/frame.h"
 #include "common/sys/clock.h"
 #include "common/sys/fdpass.h"
 
@@ -347,6 +350,32 @@ TEST_CASE("a login's messages of a day are counted once for each message") {
     CHECK(s.service->resolve(nearby).refusal.code == 0);
     s.clock.ms += 3'600'000; // tokens live two hours
     CHECK(s.service->resolve(question).refusal.code == 450);
+}
+
+TEST_CASE("recipients with many targets are resolved in parts that fit a datagram") {
+    Suite s;
+    std::string lists;
+    ipc::Resolve question;
+    for (int list = 0; list < 5; ++list) {
+        cat_to(lists, cat("list", list, ": "));
+        for (int i = 0; i < 600; ++i)
+            cat_to(lists, cat("list", list, "-member", i, "@remote.test, "));
+        lists.back() = '\n';
+        question.recipients.push_back(cat("list", list, '@', "mail.example.test"));
+    }
+    s.service->set_aliases_file(lists);
+    size_t calls = 0, targets = 0;
+    for (; !question.recipients.empty(); ++calls) {
+        const auto resolution = s.service->resolve(question);
+        REQUIRE(resolution.recipients.size() > 0);
+        CHECK(ipc::encode(resolution).size() < limits::ipc_message_bytes - ipc::kHeaderBytes);
+        for (const auto& recipient : resolution.recipients)
+            targets += recipient.targets.size();
+        const auto done = static_cast<std::ptrdiff_t>(resolution.recipients.size());
+        question.recipients.erase(question.recipients.begin(), question.recipients.begin() + done);
+    }
+    CHECK(calls == 3);
+    CHECK(targets == 3000);
 }
 
 TEST_CASE("a full account is refused at RCPT") {

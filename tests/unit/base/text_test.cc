@@ -17,7 +17,8 @@ TEST_CASE("parse_uint takes digits only") {
     CHECK(parse_uint("0") == 0u);
     CHECK(parse_uint("18446744073709551615") == UINT64_MAX);
     CHECK_FALSE(parse_uint("18446744073709551616"));
-    for (const auto* bad : {"", "-1", "+1", " 1", "1 ", "0x1", "1a"}) CHECK_FALSE(parse_uint(bad));
+    for (const auto* bad : {"", "-1", "+1", " 1", "1 ", "0x1", "1a"})
+        CHECK_FALSE(parse_uint(bad));
     CHECK_FALSE(parse_uint("11", 10));
 }
 
@@ -46,6 +47,12 @@ TEST_CASE("escape leaves no control, quote or line end") {
     CHECK(escape("a\x1b]0;\n\"\\") == "a\\x1b]0;\\x0a\\x22\\x5c");
     CHECK(escape("\xFF") == "\\xff");
     CHECK(escape("abcdef", 3) == "abc...");
+    CHECK(escape("\xC2\x9B"
+                 "31m") == "\\xc2\\x9b31m"); // CSI
+    CHECK(escape("\xE2\x80\xAE"
+                 "x") == "\\xe2\\x80\\xaex"); // right-to-left override
+    CHECK(escape("\xE2\x81\xA6\xE2\x80\xA8").find('\xE2') == std::string::npos);
+    CHECK(escape("\xC3\xBC \xE2\x82\xAC \xE2\x80\x93") == "\xC3\xBC \xE2\x82\xAC \xE2\x80\x93");
 }
 
 TEST_CASE("base64 is strict") {

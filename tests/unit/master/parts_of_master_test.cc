@@ -201,6 +201,20 @@ TEST_CASE("drop/: only regular files with one link and a plain name, each given 
     CHECK_FALSE(std::filesystem::exists(dir.path() + "/abc123"));
 }
 
+TEST_CASE("drop/: more files than are looked for at once are given once each") {
+    Temporary dir;
+    const UniqueFd fd = open_or_throw(dir.path(), O_RDONLY | O_DIRECTORY);
+    for (int i = 0; i < 2500; ++i)
+        std::ofstream(dir.path() + "/f" + std::to_string(i)) << "x";
+    Drop drop(fd.get());
+    std::set<std::string> names;
+    while (const auto message = drop.next()) {
+        CHECK(names.insert(message->first).second);
+        drop.finish(message->first, false);
+    }
+    CHECK(names.size() == 2500);
+}
+
 TEST_CASE("a file is noticed when it is written, replaced, and behind a link") {
     Temporary dir;
     const auto path = [&](const char* name) { return dir.path() + "/" + name; };

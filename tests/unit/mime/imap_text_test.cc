@@ -226,6 +226,21 @@ TEST_CASE("D3: BODYSTRUCTURE of a message of depth 10,000") {
     CHECK(text.find("\"application\" \"octet-stream\"") != std::string::npos);
 }
 
+TEST_CASE("D1: BODYSTRUCTURE of many messages with many authors does not outgrow them for long") {
+    std::string many = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+    std::string from = "From: ";
+    for (int i = 0; i < 9000; ++i)
+        from += "a@b,";
+    for (int i = 0; i < 40; ++i)
+        many += cat("--b\r\nContent-Type: message/rfc822\r\n\r\n", from, "\r\n\r\nx\r\n");
+    many += "--b--\r\n";
+    for (const std::string& text : {structure(many), body(many)}) {
+        CHECK(well_formed(text));
+        CHECK(text.size() < limits::mime_structure_bytes + (1u << 20));
+        CHECK(text.find("\"octet-stream\"") != std::string::npos);
+    }
+}
+
 TEST_CASE("D1: an envelope has at most mime_addresses_max addresses of a kind") {
     std::string header;
     for (int i = 0; i < 300; ++i) {

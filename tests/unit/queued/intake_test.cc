@@ -180,6 +180,21 @@ TEST_CASE("recipients are asked for fifty at a time, and counted once") {
     REQUIRE(life.relayd.got.size() == 3);
 }
 
+TEST_CASE("recipients that did not fit authd's answer are asked for again") {
+    Spool spool;
+    Life life(spool.path, spool.disk, spool.clock);
+    life.authd.most_at_once = 2;
+    std::vector<std::string> some{"a@away.test", "b@away.test", "c@away.test", "d@away.test",
+                                  "e@away.test"};
+    CHECK(life.send(message_to(some), true).commit.code == 250);
+    REQUIRE(life.authd.asked.size() == 3);
+    CHECK(life.authd.asked[1].recipients.front() == "c@away.test");
+    CHECK(life.authd.asked[2].recipients.size() == 1);
+    life.until_empty();
+    REQUIRE(life.relayd.got.size() == 1);
+    CHECK(life.relayd.got[0].recipients.size() == 5);
+}
+
 TEST_CASE("a discarded transaction and a lost smtpd leave nothing behind") {
     Spool spool;
     Life life(spool.path, spool.disk, spool.clock);

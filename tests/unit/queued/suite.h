@@ -46,6 +46,7 @@ struct FakeAuthd {
     std::vector<ipc::Resolve> asked;
     ipc::ReplyText refuse_all;
     Nursery* nursery = nullptr;
+    size_t most_at_once = 50; // recipients in an answer
     std::string silent_for; // no answer to questions about this address
     std::map<std::string, ipc::ResolvedRecipient> special;
 
@@ -57,8 +58,9 @@ struct FakeAuthd {
         ipc::Resolution answer;
         answer.refusal = refuse_all;
         if (question.service == ipc::Service::submission) answer.login = "alice@home.test";
-        for (const auto& address : question.recipients)
-            answer.recipients.push_back(one(address));
+        for (const auto& address : question.recipients) {
+            if (answer.recipients.size() < most_at_once) answer.recipients.push_back(one(address));
+        }
         co_return answer;
     }
     ipc::ResolvedRecipient one(const std::string& address) {

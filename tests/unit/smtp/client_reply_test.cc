@@ -138,3 +138,16 @@ TEST_CASE("the offer of a server") {
     CHECK_FALSE(parse_offer(zero.reply()).size_max);
     CHECK(parse_offer(zero.reply()).extensions.has(Extension::dsn));
 }
+
+TEST_CASE("the text of a long reply is cut, between characters") {
+    ServerReply reply;
+    for (int i = 0; i < 100; ++i)
+        reply.lines.push_back(std::string(500, 'x'));
+    CHECK(reply.text().size() == ServerReply::kTextBytesMax);
+    std::string umlauts;
+    for (int i = 0; i < 800; ++i)
+        umlauts += "\xC3\xBC";
+    reply.lines = {"x" + umlauts};
+    CHECK(reply.text().size() == ServerReply::kTextBytesMax - 1);
+    CHECK(is_utf8(reply.text()));
+}
