@@ -13,7 +13,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "RULES.md", "SECURITY.md",
-             "CHANGELOG.md"]
+             "CHANGELOG.md", "tests/dialog/README.md"]
 SOURCES = (".cc", ".h", ".py", ".cmake", ".dlg", ".txt", ".md")
 # Besides one page of section 8 for each program of the top CMakeLists.txt.
 PAGES = {"sendmail": "1", "tambo.toml": "5", "tambo-events": "7"}

@@ -3,11 +3,13 @@
 
 #include "common/base/limits.h"
 #include "common/base/text.h"
+#include "tests/unit/cuts.h"
 
 #include <catch2/catch.hpp>
 
 using namespace tambo;
 using namespace tambo::test;
+using namespace std::string_view_literals;
 
 namespace {
 
@@ -286,25 +288,47 @@ TEST_CASE("F2: only CRLF leaves, and every line's dot is doubled") {
 }
 
 TEST_CASE("F2: a message with a bare CR, a bare LF or a NUL never leaves") {
+    // research/security.md F1
     for (const std::string_view bad :
-         {std::string_view("\n.\r\n"), std::string_view("\n.\n"), std::string_view("\r.\r"),
-          std::string_view("\r\n.\r"), std::string_view("\r\n\0.\r\n", 6),
-          std::string_view("\r\r\n.\r\r\n"), std::string_view("x\r"), std::string_view("x\n")}) {
+         {"\n.\n"sv, "\n.\r\n"sv, "\r\n.\n"sv, "\r.\r"sv, "\r\n.\r"sv, "\r.\r\n"sv, "\r\n.\0\r\n"sv,
+          "\r\n\0.\r\n"sv, "\n\r.\r\n"sv, "\r\r\n.\r\r\n"sv, "\n.\r"sv, "\r.\n"sv, "\r\n.\r\r\n"sv,
+          "\r"sv, "\n"sv}) {
+        const std::string tail = cat("x", bad, "MAIL FROM:<evil@x>\r\n");
+        // Alone, and with each byte of it as the last of the first 64 KiB.
         Relaying r;
         auto& server = r.serve();
+        for (size_t before = 0; before <= tail.size(); ++before) {
+            const std::string filler(before == 0 ? 0 : 64 * 1024 - kHeader.size() - before, 'x');
+            INFO(escape(bad) << " with " << before << " bytes before the end of 64 KiB");
+            CHECK(summary(r.relay(Relaying::job(kHeader + filler + tail))) == "refused 554 5.6.0");
+        }
         CHECK(summary(r.relay(Relaying::job(kHeader + "x" + std::string(bad)))) ==
-              "refused 554 5.6.0");
+              "refused 554 5.6.0"); // at the very end
         CHECK(server.visits.empty());
     }
-    // Also where 64 KiB end.
-    const std::string filler(64 * 1024 - kHeader.size() - 21, 'x');
-    Relaying r;
-    auto& server = r.serve();
-    CHECK(summary(r.relay(Relaying::job(kHeader + filler + "\r\n.\r\n"))) == "sent 250 2.0.0");
-    CHECK(server.visits.at(0)->content.ends_with("xx\r\n..\r\n.\r\n"));
-    CHECK(summary(r.relay(Relaying::job(kHeader + filler + "\n.\r\n"))) == "refused 554 5.6.0");
-    CHECK(summary(r.relay(Relaying::job(kHeader + filler.substr(1) + "\r.\r\n"))) ==
-          "refused 554 5.6.0");
+    // The prefix of 21 bytes is read with the body.
+    for (size_t before = 0; before <= 30; ++before) {
+        const std::string filler(64 * 1024 - kHeader.size() - before, 'x');
+        Relaying r;
+        auto& server = r.serve();
+        CHECK(summary(r.relay(Relaying::job(kHeader + filler + "\r\n.\r\n..\r\n"))) ==
+              "sent 250 2.0.0");
+        CHECK(server.visits.at(0)->content.ends_with("xx\r\n..\r\n...\r\n.\r\n"));
+    }
+}
+
+TEST_CASE("replies are read wherever they are cut") {
+    const auto failure = cuts::everywhere(90, [](size_t cut) -> std::string {
+        Relaying r;
+        Behaviour behaviour;
+        behaviour.cut = cut == cuts::kBytewise ? 0 : cut;
+        behaviour.drip = cut == cuts::kBytewise ? 1 : 0;
+        behaviour.replies["RCPT TO:<a@"] = {"550-5.1.1 no such\r\n550 5.1.1 user\r\n"};
+        r.serve(behaviour);
+        const auto got = summary(r.relay(Relaying::job(kHeader, kThree)));
+        return got == "refused 550 5.1.1, sent 250 2.0.0, sent 250 2.0.0" ? "" : got;
+    });
+    CHECK(failure == "");
 }
 
 TEST_CASE("I2: what servers say is cut, cleaned and never read twice") {

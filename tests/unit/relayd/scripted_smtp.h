@@ -38,6 +38,7 @@ struct Behaviour {
     size_t hang_up_after = 0;        // bytes of content; 0: never
     std::string early_reply;         // before hanging up
     size_t drip = 0;                 // replies in pieces of so many bytes; 0: whole
+    size_t cut = 0;                  // each reply in two at this byte; 0: whole
     const TlsContext* tls = nullptr; // after a 220 to STARTTLS, or at once if implicit
     bool implicit_tls = false;
     std::string tls_garbage; // instead of a handshake
@@ -103,6 +104,12 @@ class ScriptedSmtp {
     }
 
     static task<> say(net::Stream& stream, const Behaviour& behaviour, std::string reply) {
+        if (behaviour.cut > 0 && behaviour.cut < reply.size()) {
+            stream.put(std::string_view(reply).substr(0, behaviour.cut));
+            co_await stream.flush();
+            co_await sleep_ms(stream.nursery(), 1);
+            reply.erase(0, behaviour.cut);
+        }
         const size_t piece = behaviour.drip > 0 ? behaviour.drip : reply.size();
         for (size_t at = 0; at < reply.size(); at += piece) {
             stream.put(std::string_view(reply).substr(at, piece));
