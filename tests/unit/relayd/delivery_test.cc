@@ -288,7 +288,7 @@ TEST_CASE("F2: only CRLF leaves, and every line's dot is doubled") {
 }
 
 TEST_CASE("F2: a message with a bare CR, a bare LF or a NUL never leaves") {
-    // research/security.md F1
+    // RULES.md F1
     for (const std::string_view bad :
          {"\n.\n"sv, "\n.\r\n"sv, "\r\n.\n"sv, "\r.\r"sv, "\r\n.\r"sv, "\r.\r\n"sv, "\r\n.\0\r\n"sv,
           "\r\n\0.\r\n"sv, "\n\r.\r\n"sv, "\r\r\n.\r\r\n"sv, "\n.\r"sv, "\r.\n"sv, "\r\n.\r\r\n"sv,
