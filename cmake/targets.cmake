@@ -54,6 +54,11 @@ function(tambo_program target folder)
   if(EXISTS ${CMAKE_SOURCE_DIR}/${folder}/main.cc AND NOT TAMBO_FUZZ)
     add_executable(${target} ${folder}/main.cc)
     target_link_libraries(${target} PRIVATE ${folder}_core)
+    # What is installed; without the tests.
+    if(NOT TARGET programs)
+      add_custom_target(programs)
+    endif()
+    add_dependencies(programs ${target})
   endif()
 endfunction()
 
