@@ -7,9 +7,12 @@
 #include "common/ipc/control.h"
 #include "common/sys/clock.h"
 #include "common/sys/file.h"
+#include "common/sys/log.h"
 #include "common/sys/sandbox.h"
 
 #include <unistd.h>
+
+#include <system_error>
 
 using namespace tambo;
 
@@ -38,9 +41,15 @@ int main() {
     authd::Admin admin(service, admin_server);
 
     control.on_file = [&](const std::string& name, const UniqueFd& file) {
-        const auto text = read_whole(file.get(), kFileMax, name);
-        if (name == "aliases") service.set_aliases_file(text);
-        if (name == "passwd") service.set_passwd(text);
+        try {
+            const auto text = read_whole(file.get(), kFileMax, name);
+            if (name == "aliases") service.set_aliases_file(text);
+            if (name == "passwd") service.set_passwd(text);
+        } catch (const std::system_error& error) { // what was read before stays
+            log::Event("auth.file_failed", log::Level::error)
+                .with("file", name)
+                .with("error", error.what());
+        }
     };
     for (const auto* name : {"aliases", "passwd"}) {
         if (UniqueFd file = boot.take_file(name)) control.on_file(name, std::move(file));

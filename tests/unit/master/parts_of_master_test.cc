@@ -27,6 +27,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <set>
 
 using namespace tambo;
 using namespace tambo::master;
