@@ -6,17 +6,11 @@
 #include "common/ipc/admin.h"
 #include "common/ipc/control.h"
 #include "common/sys/clock.h"
-#include "common/sys/file.h"
-#include "common/sys/log.h"
 #include "common/sys/sandbox.h"
 
 #include <unistd.h>
 
-#include <system_error>
-
 using namespace tambo;
-
-constexpr size_t kFileMax = 4u << 20;
 
 int main() {
     auto boot = ipc::Boot::from_master("authd");
@@ -41,18 +35,10 @@ int main() {
     authd::Admin admin(service, admin_server);
 
     control.on_file = [&](const std::string& name, const UniqueFd& file) {
-        try {
-            const auto text = read_whole(file.get(), kFileMax, name);
-            if (name == "aliases") service.set_aliases_file(text);
-            if (name == "passwd") service.set_passwd(text);
-        } catch (const std::system_error& error) { // what was read before stays
-            log::Event("auth.file_failed", log::Level::error)
-                .with("file", name)
-                .with("error", error.what());
-        }
+        service.take_file(name, file);
     };
     for (const auto* name : {"aliases", "passwd"}) {
-        if (UniqueFd file = boot.take_file(name)) control.on_file(name, std::move(file));
+        if (const UniqueFd file = boot.take_file(name)) service.take_file(name, file);
     }
     control.on_configure = [&](const ipc::Configure& message) {
         if (auto fresh = ipc::decode<conf::AuthdConfig>(message.config)) service.configure(*fresh);

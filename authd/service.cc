@@ -5,15 +5,18 @@
 #include "common/crypto/digest.h"
 #include "common/ipc/codec.h"
 #include "common/sys/clock.h"
+#include "common/sys/file.h"
 #include "common/sys/log.h"
 
 #include <algorithm>
+#include <system_error>
 
 namespace tambo::authd {
 
 namespace {
 
 constexpr size_t kHashBacklogMax = 100;
+constexpr size_t kFileBytesMax = 4u << 20; // of aliases and passwd
 // Of the recipients in one Resolution; the rest of the datagram is for its other fields.
 constexpr size_t kRecipientsBytesMax = limits::ipc_message_bytes - 3 * 1024;
 static_assert(kRecipientsBytesMax > limits::alias_expansion_bytes + 512, "one must fit");
@@ -58,6 +61,18 @@ Service::Service(Nursery& nursery,
       config_(std::move(config)), book_(directory, config_), throttle_(config_, clock),
       cache_(clock), tokens_(token_secret(directory), clock), keeper_(nursery, "keeper") {
     static_cast<void>(dummy_verifier()); // made before the first unknown user asks
+}
+
+void Service::take_file(const std::string& name, const UniqueFd& file) {
+    try {
+        const auto text = read_whole(file.get(), kFileBytesMax, name);
+        if (name == "aliases") set_aliases_file(text);
+        if (name == "passwd") set_passwd(text);
+    } catch (const std::system_error& error) {
+        log::Event("auth.file_failed", log::Level::error)
+            .with("file", name)
+            .with("error", error.what());
+    }
 }
 
 void Service::set_aliases_file(std::string_view text) {

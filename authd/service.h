@@ -68,6 +68,9 @@ class Service {
     task<Checked> check_password(std::string name, std::string password, ipc::Service service);
 
     // ---- changes from elsewhere
+    // "aliases" or "passwd", as master opened it; one that cannot be read (event auth.file_failed)
+    // changes nothing.
+    void take_file(const std::string& name, const UniqueFd& file);
     void set_aliases_file(std::string_view text);
     void set_passwd(std::string_view text);
     void configure(const conf::AuthdConfig& config);
