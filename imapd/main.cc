@@ -1,9 +1,10 @@
 // imapd(8): IMAP for strangers. Speaks TLS and the commands before the login; after it the client's
 // bytes go to the account process, unread. Holds no mail, no key, no password.
 #include "common/ipc/control.h"
+#include "common/login/server.h"
 #include "common/sys/sandbox.h"
 #include "common/tls/server_tls.h"
-#include "imapd/server.h"
+#include "imapd/prelogin.h"
 
 using namespace tambo;
 
@@ -19,12 +20,10 @@ int main() {
     ServerTls tls("imap", {"imap"});
     tls.attach(boot, control);
 
-    imapd::Service service{.nursery = nursery,
-                           .authd = authd,
-                           .random = random,
-                           .config = boot.config<conf::LoginConfig>(),
-                           .tls = tls.context()};
-    imapd::Server server(service);
+    login::Service service(imapd::kProtocol, nursery, authd, random,
+                           boot.config<conf::LoginConfig>());
+    service.tls = tls.context();
+    login::Server server(service);
     for (const auto& name : boot.listener_names())
         server.listen(name, boot.take_listener(name));
     server.on_retired = [&](uint32_t connections) { control.report_retired(connections); };

@@ -3,11 +3,9 @@
 #include "imapd/prelogin.h"
 
 #include "common/base/text.h"
-#include "common/sys/log.h"
 #include "imapd/session/args.h"
 #include "imapd/session/capability.h"
 
-#include <algorithm>
 #include <array>
 
 namespace tambo::imapd {
@@ -18,16 +16,45 @@ using imap::Parser;
 
 namespace {
 
-// Browsers that were led here: closed at their first line (ALPACA, RULES.md F10).
-constexpr std::array<std::string_view, 9> kHttpMethods{
-    "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE"};
+// Whether the session says good-bye in its last line or two.
+bool says_bye(std::string_view words) {
+    return words.starts_with("* BYE ") || words.find("\n* BYE ") != std::string_view::npos;
+}
+
+login::Farewell part(const login::Ending& ending) {
+    if (says_bye(ending.last_words)) return {"logout", ""};
+    if (!ending.client_is_up) return {};
+    return {"session_lost", "* BYE [UNAVAILABLE] The session has ended, connect again\r\n"};
+}
 
 } // namespace
 
+const login::Protocol kProtocol{
+    .clear_door = "imap",
+    .tls_door = "imaps",
+    .service = ipc::Service::imap,
+    .silence_ms = limits::imap_prelogin_timeout_ms,
+    .stalled_ms = limits::imap_idle_timeout_ms + 60'000,
+    .has_literals = true,
+    .full = "* BYE [UNAVAILABLE] Too many connections\r\n",
+    .timeout = "* BYE timeout\r\n",
+    .dialogue = [](login::Connection& connection) -> std::unique_ptr<login::Dialogue> {
+        return std::make_unique<Prelogin>(connection);
+    },
+    .part = part,
+};
+
 task<UniqueFd> Prelogin::run() {
     io_.set_deadline(Loop::monotonic_ms() + connection_.service.pace.login_ms);
-    const bool admitted = co_await admit();
-    if (!admitted) co_return UniqueFd();
+    const std::string refusal = co_await admit();
+    if (!refusal.empty()) {
+        if (connection_.door == login::Door::clear) {
+            io_.put(cat("* BYE ", refusal, "\r\n"));
+            co_await io_.flush();
+            io_.finish();
+        }
+        co_return UniqueFd();
+    }
     io_.put(cat("* OK [CAPABILITY ", capabilities(), "] ", connection_.service.config.hostname,
                 " Tambo ready\r\n"));
     while (!over_ && !session_.valid()) {
@@ -38,46 +65,6 @@ task<UniqueFd> Prelogin::run() {
     if (over_) io_.finish();
     io_.set_deadline(0);
     co_return std::move(session_);
-}
-
-// Limits per address are authd's. Without authd nobody is refused: nobody can log in either.
-task<bool> Prelogin::admit() {
-    Service& service = connection_.service;
-    const bool exempt = connection_.peer.is_loopback() && !service.config.limits_on_loopback;
-    if (!exempt) {
-        ipc::ConnectionOpened opened;
-        opened.service = ipc::Service::imap;
-        opened.client_ip = connection_.peer.ip();
-        ipc::ConnectionVerdict verdict;
-        try {
-            verdict = co_await service.authd.call(std::move(opened));
-            connection_.counted = verdict.allowed;
-        } catch (const ipc::PeerLost&) {
-            log::Event("imap.uncounted", log::Level::warning)
-                .sid(connection_.sid)
-                .with("ip", connection_.peer.ip());
-        }
-        if (!verdict.allowed) {
-            connection_.ended_why = "limit";
-            if (connection_.door == Door::imap) co_await connection_.say_bye(verdict.reason);
-            co_return false;
-        }
-    }
-    if (connection_.door == Door::imaps) co_await handshake();
-    co_return true;
-}
-
-task<> Prelogin::handshake() {
-    if (!connection_.service.tls) throw net::TlsError("no certificate");
-    const TlsContext context = *connection_.service.tls;
-    co_await io_.start_tls_server(context);
-    const TlsInfo info = io_.tls_info();
-    log::Event("imap.tls")
-        .sid(connection_.sid)
-        .with("version", info.version)
-        .with("cipher", info.cipher)
-        .with("group", info.group)
-        .with("sni", info.sni);
 }
 
 task<Prelogin::Event> Prelogin::next_event() {
@@ -136,9 +123,7 @@ const Prelogin::Row* Prelogin::find(std::string_view name) {
 bool Prelogin::is_http() const {
     const std::string_view text = reader_.text();
     const auto method = text.substr(0, text.find(' '));
-    const bool known = std::any_of(kHttpMethods.begin(), kHttpMethods.end(),
-                                   [method](std::string_view m) { return iequals(m, method); });
-    return known && ifind(text, " HTTP/") != std::string_view::npos;
+    return login::is_http_method(method) && ifind(text, " HTTP/") != std::string_view::npos;
 }
 
 task<> Prelogin::command() {
@@ -233,17 +218,12 @@ task<std::string> Prelogin::cmd_logout(Parser& args) {
     co_return "Logout completed";
 }
 
-// RFC 3501 6.2.1. A byte behind the command was sent in clear and would be taken as if it had come
-// under TLS: no handshake then (CVE-2011-0411, RULES.md F7).
+// RFC 3501 6.2.1.
 task<std::string> Prelogin::cmd_starttls(Parser& args) {
     args.end();
     if (io_.tls()) throw Bad("TLS is active");
     if (!connection_.service.tls) throw No("UNAVAILABLE", "no certificate");
-    if (io_.buffered().empty()) static_cast<void>(io_.poll_input());
-    if (!io_.buffered().empty()) {
-        log::Event("imap.starttls_injection", log::Level::notice)
-            .sid(connection_.sid)
-            .with("ip", connection_.peer.ip());
+    if (has_injected()) {
         io_.put(cat(tag_, " BAD bytes behind STARTTLS\r\n"));
         co_await end("starttls_injection", "bytes behind STARTTLS");
         co_return "";

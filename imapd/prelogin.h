@@ -4,7 +4,7 @@
 #pragma once
 
 #include "common/ipc/messages/authd.h"
-#include "imapd/service.h"
+#include "common/login/dialogue.h"
 #include "imapd/session/parser.h"
 #include "imapd/session/reader.h"
 
@@ -14,14 +14,13 @@
 
 namespace tambo::imapd {
 
-class Prelogin {
+class Prelogin final : public login::Dialogue {
   public:
-    explicit Prelogin(Connection& connection) : connection_(connection), io_(connection.io) {}
+    using Dialogue::Dialogue;
 
-    // The end of the session that the account process serves, or an invalid descriptor when the
-    // connection is over (everything has been said then). What the client sent behind its login is
-    // still in the stream's buffer. Throws what Stream throws.
-    task<UniqueFd> run();
+    // When the connection is over everything has been said. What the client sent behind its login
+    // is still in the stream's buffer.
+    task<UniqueFd> run() override;
 
   private:
     using Event = imap::CommandReader::Event;
@@ -31,8 +30,6 @@ class Prelogin {
     };
     static const Row* find(std::string_view name);
 
-    task<bool> admit();
-    task<> handshake();
     task<Event> next_event();
     task<> on_event(Event event);
     task<> refuse();
@@ -51,19 +48,19 @@ class Prelogin {
     task<std::string> cmd_starttls(imap::Parser& args);
     task<std::string> cmd_login(imap::Parser& args);
     task<std::string> cmd_authenticate(imap::Parser& args);
-    task<> authenticate(ipc::SaslStart start);
-    task<std::string> response(std::string challenge);
+    task<> log_in(ipc::SaslStart start);
+    task<std::string> respond(std::string challenge) override;
     void judge(const ipc::SaslAnswer& answer);
 
-    Connection& connection_;
-    net::Stream& io_;
     imap::CommandReader reader_{imap::kPreloginLimits};
     std::string tag_;
-    UniqueFd session_;
     bool over_ = false;
     bool first_ = true; // no command has come yet
     int bad_commands_ = 0;
     int failed_logins_ = 0;
 };
+
+// What common/login needs to know of IMAP.
+extern const login::Protocol kProtocol;
 
 } // namespace tambo::imapd

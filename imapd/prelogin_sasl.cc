@@ -2,12 +2,7 @@
 // client and authd.
 #include "common/base/base64.h"
 #include "common/base/text.h"
-#include "common/sys/fdpass.h"
-#include "common/sys/file.h"
-#include "common/sys/log.h"
 #include "imapd/prelogin.h"
-
-#include <sys/socket.h>
 
 namespace tambo::imapd {
 
@@ -16,19 +11,6 @@ using imap::No;
 using imap::Parser;
 
 namespace {
-
-// Tells authd when the client leaves an exchange in the middle.
-struct SaslGuard {
-    ipc::Channel& authd;
-    uint64_t exchange;
-    bool answered = false;
-    ~SaslGuard() {
-        if (!answered) authd.send(ipc::SaslAbort{exchange});
-    }
-};
-
-// The password was right: the user may know why it is no use.
-constexpr std::string_view kTooManySessions = "too many sessions of this login from your address";
 
 std::string decoded(std::string_view text) {
     auto bytes = base64_decode(text);
@@ -50,7 +32,7 @@ task<std::string> Prelogin::cmd_login(Parser& args) {
     start.mechanism = "PLAIN";
     start.has_initial = true;
     start.initial = cat('\0', user, '\0', password);
-    co_await authenticate(std::move(start));
+    co_await log_in(std::move(start));
     co_return "";
 }
 
@@ -68,52 +50,23 @@ task<std::string> Prelogin::cmd_authenticate(Parser& args) {
     if (start.mechanism != "PLAIN" && start.mechanism != "LOGIN") {
         throw No("CANNOT", "no such mechanism");
     }
-    co_await authenticate(std::move(start));
+    co_await log_in(std::move(start));
     co_return "";
 }
 
-// Ends with session_ set, or throws. Authd gets one end of a socket pair with the question and
-// passes it on with the account when it accepts, so that no imapd can claim an account.
-task<> Prelogin::authenticate(ipc::SaslStart start) {
+// Ends with session_ set, or throws.
+task<> Prelogin::log_in(ipc::SaslStart start) {
     co_await io_.flush(); // authd may take its time
-    auto [ours, theirs] = socket_pair(SOCK_STREAM);
-    const std::string mechanism = start.mechanism;
-    start.service = ipc::Service::imap;
-    start.client_ip = connection_.peer.ip();
-    start.client_port = connection_.peer.port();
-    start.sid = connection_.sid;
-    start.tls = io_.tls_info().version;
-    start.channel_binding = io_.channel_binding().value_or("");
-    start.session = std::move(theirs);
     start.session_hint = tag_;
-    connection_.session_asked = true;
     ipc::SaslAnswer answer;
+    bool is_lost = false;
     try {
-        answer = co_await connection_.service.authd.call(std::move(start));
-        while (answer.state == ipc::SaslState::challenge) {
-            SaslGuard abort_unless_answered{connection_.service.authd, answer.exchange};
-            ipc::SaslContinue next;
-            next.exchange = answer.exchange;
-            next.data = co_await response(answer.data);
-            abort_unless_answered.answered = true;
-            answer = co_await connection_.service.authd.call(std::move(next));
-        }
-    } catch (const ipc::PeerLost& lost) {
-        log::Event("imap.peer_lost", log::Level::warning)
-            .sid(connection_.sid)
-            .with("what", lost.what());
-        throw No("UNAVAILABLE", "try again later");
+        answer = co_await authenticate(std::move(start));
+    } catch (const ipc::PeerLost&) {
+        is_lost = true;
     }
+    if (is_lost) throw No("UNAVAILABLE", "try again later");
     judge(answer);
-    connection_.login = answer.login;
-    log::Event("imap.logged_in")
-        .sid(connection_.sid)
-        .with("ip", connection_.peer.ip())
-        .with("mechanism", mechanism)
-        .with("tls", io_.tls_info().version)
-        .with("login", answer.login);
-    set_nonblocking(ours.get());
-    session_ = std::move(ours);
 }
 
 // What is refused is told in the same words, whatever the reason. RFC 5530.
@@ -123,13 +76,13 @@ void Prelogin::judge(const ipc::SaslAnswer& answer) {
         ++failed_logins_;
         throw No("AUTHENTICATIONFAILED", "authentication failed");
     }
-    if (answer.reason == "sessions") throw No("LIMIT", std::string(kTooManySessions));
+    if (answer.reason == "sessions") throw No("LIMIT", std::string(login::kTooManySessions));
     if (answer.reason == "throttled") failed_logins_ = limits::bad_commands_prelogin;
     throw No("UNAVAILABLE", "try again later");
 }
 
 // The client's answer to a challenge, as bytes.
-task<std::string> Prelogin::response(std::string challenge) {
+task<std::string> Prelogin::respond(std::string challenge) {
     reader_.reset();
     reader_.set_raw(true);
     io_.put(cat("+ ", base64_encode(challenge), "\r\n"));

@@ -1,9 +1,10 @@
 // pop3d(8): POP3 for strangers. Speaks TLS and the commands before the login; after it the client's
 // bytes go to the account process, unread. Holds no mail, no key, no password.
 #include "common/ipc/control.h"
+#include "common/login/server.h"
 #include "common/sys/sandbox.h"
 #include "common/tls/server_tls.h"
-#include "pop3d/server.h"
+#include "pop3d/prelogin.h"
 
 using namespace tambo;
 
@@ -19,12 +20,10 @@ int main() {
     ServerTls tls("pop3", {"pop3"});
     tls.attach(boot, control);
 
-    pop3d::Service service{.nursery = nursery,
-                           .authd = authd,
-                           .random = random,
-                           .config = boot.config<conf::LoginConfig>(),
-                           .tls = tls.context()};
-    pop3d::Server server(service);
+    login::Service service(pop3d::kProtocol, nursery, authd, random,
+                           boot.config<conf::LoginConfig>());
+    service.tls = tls.context();
+    login::Server server(service);
     for (const auto& name : boot.listener_names())
         server.listen(name, boot.take_listener(name));
     server.on_retired = [&](uint32_t connections) { control.report_retired(connections); };

@@ -3,7 +3,6 @@
 #include "pop3d/prelogin.h"
 
 #include "common/base/text.h"
-#include "common/sys/log.h"
 #include "pop3d/session/capability.h"
 #include "pop3d/session/command_line.h"
 
@@ -19,26 +18,44 @@ namespace {
 constexpr size_t kLineBytes =
     64 + (2 * limits::sasl_name_bytes + limits::sasl_password_bytes + 4) * 4 / 3;
 
-// Browsers that were led here: closed at their first line (ALPACA, RULES.md F10).
-constexpr std::array<std::string_view, 9> kHttpMethods{
-    "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE"};
-
-bool is_http(std::string_view name) {
-    return std::any_of(kHttpMethods.begin(), kHttpMethods.end(),
-                       [name](std::string_view method) { return iequals(method, name); });
-}
-
 void want_none(std::string_view args) {
     if (!trim(args).empty()) throw Bad{"wrong number of arguments"};
 }
 
+// POP3 has no word for the end of a session but its reply to QUIT; a login that nobody answered is
+// answered here.
+login::Farewell part(const login::Ending& ending) {
+    if (ending.bytes_out == 0) return {"no_session", "-ERR [SYS/TEMP] try again later\r\n"};
+    return {ending.client_is_up ? "end" : "", ""};
+}
+
 } // namespace
+
+const login::Protocol kProtocol{
+    .clear_door = "pop3",
+    .tls_door = "pop3s",
+    .service = ipc::Service::pop3,
+    .silence_ms = limits::imap_prelogin_timeout_ms,
+    .stalled_ms = limits::pop3_idle_timeout_ms + 60'000,
+    .has_literals = false,
+    .full = "-ERR [SYS/TEMP] too many connections\r\n",
+    .timeout = "", // RFC 1939 3
+    .dialogue = [](login::Connection& connection) -> std::unique_ptr<login::Dialogue> {
+        return std::make_unique<Prelogin>(connection);
+    },
+    .part = part,
+};
 
 task<UniqueFd> Prelogin::run() {
     io_.set_deadline(Loop::monotonic_ms() + connection_.service.pace.login_ms);
-    const bool admitted = co_await admit();
-    if (admitted) {
+    const std::string refusal = co_await admit();
+    if (refusal.empty()) {
         io_.put(cat("+OK ", connection_.service.config.hostname, " Tambo ready\r\n"));
+    } else {
+        over_ = true;
+        if (connection_.door == login::Door::clear) {
+            io_.put(cat("-ERR [SYS/TEMP] ", refusal, "\r\n"));
+        }
     }
     while (!over_ && !session_.valid()) {
         auto line = co_await next_line();
@@ -48,48 +65,6 @@ task<UniqueFd> Prelogin::run() {
     if (over_) io_.finish();
     io_.set_deadline(0);
     co_return std::move(session_);
-}
-
-// Limits per address are authd's. Without authd nobody is refused: nobody can log in either.
-task<bool> Prelogin::admit() {
-    Service& service = connection_.service;
-    const bool exempt = connection_.peer.is_loopback() && !service.config.limits_on_loopback;
-    if (!exempt) {
-        ipc::ConnectionOpened opened;
-        opened.service = ipc::Service::pop3;
-        opened.client_ip = connection_.peer.ip();
-        ipc::ConnectionVerdict verdict;
-        try {
-            verdict = co_await service.authd.call(std::move(opened));
-            connection_.counted = verdict.allowed;
-        } catch (const ipc::PeerLost&) {
-            log::Event("pop3.uncounted", log::Level::warning)
-                .sid(connection_.sid)
-                .with("ip", connection_.peer.ip());
-        }
-        if (!verdict.allowed) {
-            end("limit", "");
-            if (connection_.door == Door::pop3) {
-                io_.put(cat("-ERR [SYS/TEMP] ", verdict.reason, "\r\n"));
-            }
-            co_return false;
-        }
-    }
-    if (connection_.door == Door::pop3s) co_await handshake();
-    co_return true;
-}
-
-task<> Prelogin::handshake() {
-    if (!connection_.service.tls) throw net::TlsError("no certificate");
-    const TlsContext context = *connection_.service.tls;
-    co_await io_.start_tls_server(context);
-    const TlsInfo info = io_.tls_info();
-    log::Event("pop3.tls")
-        .sid(connection_.sid)
-        .with("version", info.version)
-        .with("cipher", info.cipher)
-        .with("group", info.group)
-        .with("sni", info.sni);
 }
 
 // One write for all replies to what came together. A line that is too long ends the connection.
@@ -157,7 +132,7 @@ void Prelogin::answer_bad(std::string_view text) {
 
 task<std::string> Prelogin::execute(std::string_view line) {
     const pop3::CommandLine command = pop3::parse_command(line);
-    if (is_http(command.name)) {
+    if (login::is_http_method(command.name)) {
         end("http", "this is POP3");
         co_return "";
     }
@@ -188,16 +163,11 @@ task<std::string> Prelogin::cmd_quit(std::string args) {
     co_return "good-bye";
 }
 
-// RFC 2595 4. A byte behind the command was sent in clear and would be taken as if it had come
-// under TLS: no handshake then (CVE-2011-0411, RULES.md F7).
+// RFC 2595 4.
 task<std::string> Prelogin::cmd_stls(std::string args) {
     want_none(args);
     if (!connection_.service.tls) throw No{"SYS/PERM", "no certificate"};
-    if (io_.buffered().empty()) static_cast<void>(io_.poll_input());
-    if (!io_.buffered().empty()) {
-        log::Event("pop3.stls_injection", log::Level::notice)
-            .sid(connection_.sid)
-            .with("ip", connection_.peer.ip());
+    if (has_injected()) {
         end("stls_injection", "bytes behind STLS");
         co_return "";
     }

@@ -4,21 +4,20 @@
 #pragma once
 
 #include "common/ipc/messages/authd.h"
-#include "pop3d/service.h"
+#include "common/login/dialogue.h"
 
 #include <string>
 #include <string_view>
 
 namespace tambo::pop3d {
 
-class Prelogin {
+class Prelogin final : public login::Dialogue {
   public:
-    explicit Prelogin(Connection& connection) : connection_(connection), io_(connection.io) {}
+    using Dialogue::Dialogue;
 
-    // The end of the session that the account process serves, or an invalid descriptor when the
-    // connection is over (everything has been said then). What the client sent behind its login is
-    // still in the stream's buffer. Throws what Stream throws.
-    task<UniqueFd> run();
+    // When the connection is over everything has been said. What the client sent behind its login
+    // is still in the stream's buffer.
+    task<UniqueFd> run() override;
 
   private:
     // When a command is allowed.
@@ -32,8 +31,6 @@ class Prelogin {
     };
     static const Row* find(std::string_view name);
 
-    task<bool> admit();
-    task<> handshake();
     task<std::string> next_line();
     task<> command(std::string line);
     task<std::string> execute(std::string_view line);
@@ -46,14 +43,11 @@ class Prelogin {
     task<std::string> cmd_quit(std::string args);
     task<std::string> cmd_stls(std::string args);
     task<std::string> cmd_user(std::string args);
-    task<> authenticate(ipc::SaslStart start);
-    task<std::string> response(std::string challenge);
+    task<> log_in(ipc::SaslStart start);
+    task<std::string> respond(std::string challenge) override;
     void judge(const ipc::SaslAnswer& answer);
 
-    Connection& connection_;
-    net::Stream& io_;
     std::string user_; // of USER, until the next PASS
-    UniqueFd session_;
     bool over_ = false;
     int bad_commands_ = 0;
     int failed_logins_ = 0;
@@ -67,5 +61,8 @@ struct No {
 struct Bad {
     std::string text;
 };
+
+// What common/login needs to know of POP3.
+extern const login::Protocol kProtocol;
 
 } // namespace tambo::pop3d

@@ -19,6 +19,7 @@ LAYERS = {
     "ipc": {"base", "sys", "event"},
     "tls": {"base", "sys", "event", "crypto", "ipc", "net"},
     "conf": {"base", "sys"},
+    "login": {"base", "sys", "event", "crypto", "net", "ipc", "tls", "conf"},
     "db": {"base", "sys"},
     "mime": {"base"},
     "smtp": {"base"},

@@ -25,7 +25,7 @@ TEST_CASE_METHOD(Fixture, "before TLS there is no login") {
 }
 
 TEST_CASE_METHOD(Fixture, "loopback is no exception") {
-    auto client = connect(Door::imap, "127.0.0.1");
+    auto client = connect(Door::clear, "127.0.0.1");
     client->said();
     CHECK(client->ask("b LOGIN alice secret\r\n") == "b NO [PRIVACYREQUIRED] start TLS first\r\n");
     CHECK(authd->opened_count == 0); // limits do not count it
@@ -198,10 +198,10 @@ TEST_CASE_METHOD(Fixture, "F10: HTTP is closed at its first line, foreign ALPN a
         CHECK(client->ask(cat(line, "\r\nHost: a\r\n\r\n")) == "* BYE this is IMAP\r\n");
         CHECK(client->closed);
     }
-    auto client = connect(Door::imaps);
+    auto client = connect(Door::tls);
     CHECK_FALSE(client->start_tls({"h2"}));
     CHECK(client->tls_error().find("application protocol") != std::string::npos);
-    auto good = connect(Door::imaps);
+    auto good = connect(Door::tls);
     CHECK(good->start_tls({"h2", "imap"}));
 }
 
@@ -235,7 +235,7 @@ TEST_CASE_METHOD(Fixture, "authd may refuse an address") {
     auto client = connect();
     CHECK(client->said() == "* BYE too many connections from your address\r\n");
     CHECK(client->closed);
-    auto tls = connect(Door::imaps);
+    auto tls = connect(Door::tls);
     tls->settle();
     CHECK(tls->received.empty());
     CHECK(tls->closed);
@@ -254,7 +254,7 @@ TEST_CASE_METHOD(Fixture, "without a certificate there is no TLS and no login") 
     auto client = connect();
     CHECK(client->said().find(" SASL-IR LOGINDISABLED]") != std::string::npos);
     CHECK(client->ask("a STARTTLS\r\n") == "a NO [UNAVAILABLE] no certificate\r\n");
-    auto tls = connect(Door::imaps);
+    auto tls = connect(Door::tls);
     tls->settle();
     CHECK(tls->closed);
 }

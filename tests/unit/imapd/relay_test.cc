@@ -194,7 +194,7 @@ TEST_CASE_METHOD(Fixture, "there is a limit of connections") {
     auto second = connect();
     CHECK(second->said() == "* BYE [UNAVAILABLE] Too many connections\r\n");
     CHECK(second->closed);
-    auto third = connect(Door::imaps);
+    auto third = connect(Door::tls);
     third->settle();
     CHECK(third->closed);
 }

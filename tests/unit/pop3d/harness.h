@@ -5,9 +5,10 @@
 #include "common/event/loop.h"
 #include "common/event/nursery.h"
 #include "common/ipc/messages/authd.h"
+#include "common/login/server.h"
 #include "common/sys/fdpass.h"
 #include "common/sys/file.h"
-#include "pop3d/server.h"
+#include "pop3d/prelogin.h"
 #include "tests/unit/crypto/tls_pair.h"
 
 #include <catch2/catch.hpp>
@@ -21,6 +22,8 @@
 #include <vector>
 
 namespace tambo::pop3d {
+
+using login::Door;
 
 inline void turn(Loop& loop) {
     loop.post([&loop] { loop.stop(); });
@@ -169,7 +172,8 @@ class Client {
 };
 
 struct Fixture {
-    Fixture() : authd_channel(nursery, "authd"), service{nursery, authd_channel, random, {}} {
+    Fixture()
+        : authd_channel(nursery, "authd"), service(kProtocol, nursery, authd_channel, random) {
         auto [ours, theirs] = socket_pair(SOCK_SEQPACKET);
         authd_channel.attach(std::move(ours));
         authd.emplace(nursery, std::move(theirs));
@@ -189,7 +193,7 @@ struct Fixture {
     }
     Fixture(const Fixture&) = delete;
 
-    std::unique_ptr<Client> connect(Door door = Door::pop3, const char* ip = "192.0.2.7") {
+    std::unique_ptr<Client> connect(Door door = Door::clear, const char* ip = "192.0.2.7") {
         auto [ours, theirs] = socket_pair(SOCK_STREAM);
         set_nonblocking(ours.get());
         set_nonblocking(theirs.get());
@@ -197,7 +201,7 @@ struct Fixture {
         return std::make_unique<Client>(loop, std::move(ours));
     }
     std::unique_ptr<Client> connect_tls() {
-        auto client = connect(Door::pop3s);
+        auto client = connect(Door::tls);
         REQUIRE(client->start_tls());
         client->settle();
         return client;
@@ -229,8 +233,8 @@ struct Fixture {
     SystemRandom random;
     ipc::Channel authd_channel;
     std::optional<FakeAuthd> authd;
-    Service service;
-    std::optional<Server> server;
+    login::Service service;
+    std::optional<login::Server> server;
 };
 
 inline const std::string kGreeting = "+OK mail.example.test Tambo ready\r\n";

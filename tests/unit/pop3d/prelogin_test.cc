@@ -30,7 +30,7 @@ TEST_CASE_METHOD(Fixture, "greeting, CAPA and QUIT in clear") {
 
 TEST_CASE_METHOD(Fixture, "no password without TLS, on loopback too") {
     for (const auto* line : {"USER alice\r\n", "PASS secret\r\n", "AUTH PLAIN AGEAYg==\r\n"}) {
-        auto client = connect(Door::pop3, "127.0.0.1");
+        auto client = connect(Door::clear, "127.0.0.1");
         client->said();
         CHECK(client->ask(line) == "-ERR use TLS first\r\n");
     }
@@ -53,7 +53,7 @@ TEST_CASE_METHOD(Fixture, "without a certificate STLS is not announced") {
     client->said();
     CHECK(client->ask("CAPA\r\n") == kCapaHead + ".\r\n");
     CHECK(client->ask("STLS\r\n") == "-ERR [SYS/PERM] no certificate\r\n");
-    auto other = connect(Door::pop3s);
+    auto other = connect(Door::tls);
     CHECK(other->said().empty());
     CHECK(other->closed);
 }
@@ -218,7 +218,7 @@ TEST_CASE_METHOD(Fixture, "F10: a browser is shown the door") {
         CHECK(client->ask(line) == "-ERR this is POP3\r\n");
         CHECK(client->closed);
     }
-    auto client = connect(Door::pop3s);
+    auto client = connect(Door::tls);
     CHECK_FALSE(client->start_tls({"h2"}));
 }
 
@@ -227,7 +227,7 @@ TEST_CASE_METHOD(Fixture, "authd's limits") {
     auto client = connect();
     CHECK(client->said() == "-ERR [SYS/TEMP] too many connections from there\r\n");
     CHECK(client->closed);
-    auto secret = connect(Door::pop3s);
+    auto secret = connect(Door::tls);
     CHECK(secret->said().empty());
     CHECK(secret->closed);
     client->hang_up();

@@ -1,15 +1,16 @@
 // A connection after its login: bytes go between the client's TLS and the socket of the account
-// process, unread, with back-pressure both ways. When the account process goes away the client is
-// told so.
+// process, unread, with back-pressure both ways. What the client is told when
+// the account process goes away is the protocol's.
 #pragma once
 
 #include "common/event/gate.h"
-#include "imapd/service.h"
+#include "common/login/connection.h"
 
 #include <memory>
+#include <string>
 #include <string_view>
 
-namespace tambo::imapd {
+namespace tambo::login {
 
 class Relay {
   public:
@@ -26,6 +27,7 @@ class Relay {
     task<> pump_up();
     task<> pump_down();
     task<> take_leave();
+    void keep_last_words(std::string_view piece);
     task<> breathe(size_t bytes, size_t& since_pause);
 
     std::unique_ptr<Connection> connection_;
@@ -33,7 +35,7 @@ class Relay {
     Gate up_ended_;
     bool is_up_ = true;
     bool session_ended_ = false; // the account process closed its end
-    bool said_bye_ = false;      // and its last words were BYE
+    std::string last_words_;     // of the session, since the client last spoke
 };
 
-} // namespace tambo::imapd
+} // namespace tambo::login

@@ -1,12 +1,12 @@
-#include "pop3d/server.h"
+#include "common/login/server.h"
 
+#include "common/login/dialogue.h"
+#include "common/login/relay.h"
 #include "common/sys/log.h"
-#include "pop3d/prelogin.h"
-#include "pop3d/relay.h"
 
 #include <sys/socket.h>
 
-namespace tambo::pop3d {
+namespace tambo::login {
 
 namespace {
 constexpr int64_t kLastWordsMs = 1000; // after the grace time
@@ -20,8 +20,9 @@ Server::Server(Service& service)
 }
 
 bool Server::listen(const std::string& name, UniqueFd socket) {
-    if (name != "pop3" && name != "pop3s") return false;
-    const Door door = name == "pop3s" ? Door::pop3s : Door::pop3;
+    const Protocol& protocol = service_.protocol;
+    if (name != protocol.clear_door && name != protocol.tls_door) return false;
+    const Door door = name == protocol.tls_door ? Door::tls : Door::clear;
     listeners_.push_back(std::make_unique<net::Listener>(
         service_.nursery.loop(), std::move(socket),
         [this, door](UniqueFd connection, const net::SocketAddress& peer) {
@@ -32,12 +33,12 @@ bool Server::listen(const std::string& name, UniqueFd socket) {
 
 void Server::accept(UniqueFd socket, const net::SocketAddress& peer, Door door) {
     if (service_.connections.size() >= static_cast<size_t>(service_.config.sessions_max)) {
-        constexpr std::string_view kFull = "-ERR [SYS/TEMP] too many connections\r\n";
-        if (door == Door::pop3) {
+        const std::string_view full = service_.protocol.full;
+        if (door == Door::clear) {
             static_cast<void>(
-                ::send(socket.get(), kFull.data(), kFull.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+                ::send(socket.get(), full.data(), full.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
         }
-        log::Event("pop3.too_many_connections", log::Level::warning).with("ip", peer.ip());
+        log::Event("login.too_many_connections", log::Level::warning).with("ip", peer.ip());
         return;
     }
     // The generation begins with its first connection: until then there is nothing to protect.
@@ -49,26 +50,36 @@ void Server::accept(UniqueFd socket, const net::SocketAddress& peer, Door door) 
 
 task<> Server::serve(std::unique_ptr<Connection> connection) {
     UniqueFd session;
+    bool is_late = false;
     try {
-        Prelogin prelogin(*connection);
-        session = co_await prelogin.run();
-    } catch (const TimedOut&) { // without a word: RFC 1939 3
+        const auto dialogue = connection->service.protocol.dialogue(*connection);
+        session = co_await dialogue->run();
+    } catch (const TimedOut&) {
         connection->ended_why = "timeout";
-        co_return;
+        is_late = true;
     } catch (const net::TlsError& e) {
         connection->ended_why = "tls";
-        log::Event("pop3.tls_failed", log::Level::notice)
+        log::Event("login.tls_failed", log::Level::notice)
             .sid(connection->sid)
             .with("ip", connection->peer.ip())
             .with("error", e.what());
-        co_return;
     }
     if (session.valid()) {
         Relay::start(std::move(connection), std::move(session));
         co_return;
     }
+    const std::string_view last_words = is_late ? connection->service.protocol.timeout : "";
+    if (is_late && last_words.empty()) co_return;
+    const std::string& why = connection->ended_why;
+    const bool spoke = why != "tls" && !(why == "limit" && connection->door == Door::tls);
+    if (!spoke) co_return;
     // The client may close first, so that nothing of the last words is lost.
     connection->io.set_deadline(Loop::monotonic_ms() + connection->service.pace.linger_ms);
+    if (!last_words.empty()) {
+        connection->io.put(last_words);
+        co_await connection->io.flush();
+        connection->io.finish();
+    }
     for (;;) {
         co_await connection->io.read_some(1024);
     }
@@ -85,7 +96,7 @@ void Server::retire() {
     if (!accepting_) return;
     close_listeners();
     const auto left = static_cast<uint32_t>(service_.connections.size());
-    log::Event("pop3.retired").with("connections", static_cast<int64_t>(left));
+    log::Event("login.retired").with("connections", static_cast<int64_t>(left));
     if (on_retired) on_retired(left);
     connection_ended();
 }
@@ -109,4 +120,4 @@ task<> Server::cut_off(int64_t grace_ms) {
     if (on_finished) on_finished();
 }
 
-} // namespace tambo::pop3d
+} // namespace tambo::login

@@ -1,12 +1,13 @@
-// What all connections of one imapd process share, and one of them. The process holds no mail, no
-// key and no password: it speaks TLS and the few commands before the login, then it carries bytes.
+// What all connections of one process before its account processes share, and one of them. The
+// process holds no mail, no key and no password: it speaks TLS and the few commands before the
+// login, then it carries bytes.
 #pragma once
 
-#include "common/base/limits.h"
 #include "common/conf/login_config.h"
 #include "common/crypto/tls.h"
 #include "common/event/nursery.h"
 #include "common/ipc/channel.h"
+#include "common/login/protocol.h"
 #include "common/net/address.h"
 #include "common/net/stream.h"
 #include "common/sys/clock.h"
@@ -17,32 +18,36 @@
 #include <set>
 #include <string>
 
-namespace tambo::imapd {
-
-class Connection;
+namespace tambo::login {
 
 // The deadlines of a connection; tests shorten them.
 struct Pace {
-    int64_t silence_ms = limits::imap_prelogin_timeout_ms; // before login, for each wait
-    int64_t login_ms = 180'000;                            // from the first byte to the login
+    int64_t silence_ms = 0;     // before login, for each wait
+    int64_t login_ms = 180'000; // from the first byte to the login
     // While bytes are carried the session watches the client's silence; this is for a client that
     // does not take what it asked for.
-    int64_t stalled_ms = limits::imap_idle_timeout_ms + 60'000;
+    int64_t stalled_ms = 0;
     int64_t linger_ms = 2'000; // for the client to close first
 };
 
+// Kept by the process; outlives all connections.
 struct Service {
+    Service(const Protocol& p, Nursery& n, ipc::Channel& a, Random& r, conf::LoginConfig c = {})
+        : protocol(p), nursery(n), authd(a), random(r),
+          config(std::move(c)), pace{.silence_ms = p.silence_ms, .stalled_ms = p.stalled_ms} {}
+
+    const Protocol& protocol;
     Nursery& nursery;
     ipc::Channel& authd;
     Random& random;
     conf::LoginConfig config;
-    std::optional<TlsContext> tls = {}; // absent: no TLS is announced, nobody can log in
-    Pace pace = {};
-    std::set<Connection*> connections = {};         // kept by Connection itself
-    std::function<void()> on_connection_ended = {}; // after it was taken out
+    std::optional<TlsContext> tls; // absent: no TLS is announced, nobody can log in
+    Pace pace;
+    std::set<Connection*> connections;         // kept by Connection itself
+    std::function<void()> on_connection_ended; // after it was taken out
 };
 
-enum class Door { imap, imaps };
+enum class Door { clear, tls };
 
 // One client, from its arrival to the end of its session. Shared by the coroutines that serve it.
 class Connection {
@@ -51,9 +56,6 @@ class Connection {
     // Says so to the log, and to authd if the connection or a session may be counted there.
     ~Connection();
     Connection(const Connection&) = delete;
-
-    // Puts the text, flushes, and closes the sending side. Throws what flushing throws.
-    task<> say_bye(std::string text);
 
     Service& service;
     net::Stream io;
@@ -71,4 +73,4 @@ class Connection {
     int64_t started_ms_;
 };
 
-} // namespace tambo::imapd
+} // namespace tambo::login

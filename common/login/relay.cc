@@ -1,25 +1,18 @@
 // See relay.h. Both directions share the Relay, so that whichever ends last takes the streams down
 // with it: a cancelled process ends them in any order.
-#include "imapd/relay.h"
-
-#include "common/base/text.h"
+#include "common/login/relay.h"
 
 #include <sys/socket.h>
 
 #include <algorithm>
 
-namespace tambo::imapd {
+namespace tambo::login {
 
 namespace {
 
 constexpr size_t kPiece = 16 * 1024;
 constexpr size_t kPauseBytes = 512 * 1024; // then others have their turn
-
-// Whether the account process says good-bye in the last line or two of a piece.
-bool says_bye(std::string_view piece) {
-    const auto tail = piece.substr(piece.size() - std::min<size_t>(piece.size(), 256));
-    return tail.starts_with("* BYE ") || tail.find("\n* BYE ") != std::string_view::npos;
-}
+constexpr size_t kLastWords = 256;
 
 } // namespace
 
@@ -80,7 +73,7 @@ task<> Relay::pump_up() {
         const auto piece = co_await connection_->io.read_some(kPiece);
         const size_t size = piece.size();
         connection_->bytes_in += size;
-        said_bye_ = false;
+        last_words_.clear();
         session_.put(piece);
         co_await session_.flush();
         co_await breathe(size, since_pause);
@@ -117,23 +110,32 @@ task<> Relay::pump_down() {
         session_ended_ = false;
         const size_t size = piece.size();
         connection_->bytes_out += size;
-        said_bye_ = said_bye_ || says_bye(piece);
+        keep_last_words(piece);
         connection_->io.put(piece);
         co_await connection_->io.flush();
         co_await breathe(size, since_pause);
     }
 }
 
+void Relay::keep_last_words(std::string_view piece) {
+    const size_t kept =
+        std::min(last_words_.size(), kLastWords - std::min(kLastWords, piece.size()));
+    last_words_.erase(0, last_words_.size() - kept);
+    last_words_.append(piece.substr(piece.size() - std::min(kLastWords, piece.size())));
+}
+
 // The session is over. The client may close first, so that nothing of the last words is lost.
 task<> Relay::take_leave() {
-    if (said_bye_) {
-        if (connection_->ended_why == "gone") connection_->ended_why = "logout";
-        connection_->io.finish();
-    } else if (is_up_) {
-        connection_->ended_why = "session_lost";
-        co_await connection_->say_bye("[UNAVAILABLE] The session has ended, connect again");
+    const Ending ending{
+        .last_words = last_words_, .bytes_out = connection_->bytes_out, .client_is_up = is_up_};
+    Farewell farewell = connection_->service.protocol.part(ending);
+    if (!farewell.why.empty() && connection_->ended_why == "gone") {
+        connection_->ended_why = std::move(farewell.why);
     }
+    connection_->io.put(farewell.say);
+    co_await connection_->io.flush();
+    connection_->io.finish();
     if (is_up_) co_await up_ended_.wait(connection_->service.pace.linger_ms);
 }
 
-} // namespace tambo::imapd
+} // namespace tambo::login

@@ -1,18 +1,18 @@
-// The listeners of one pop3d process, and its generation: it accepts for a bounded time or number
+// The listeners of one process, and its generation: it accepts for a bounded time or number
 // of connections, then closes its listeners for good and serves what it has, while master starts
 // the next. So a stranger never reaches a process that holds older sessions.
 #pragma once
 
 #include "common/event/loop.h"
+#include "common/login/connection.h"
 #include "common/net/listener.h"
-#include "pop3d/service.h"
 
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-namespace tambo::pop3d {
+namespace tambo::login {
 
 class Server {
   public:
@@ -20,12 +20,13 @@ class Server {
     explicit Server(Service& service);
     Server(const Server&) = delete;
 
-    // name: as master gives it, "pop3" or "pop3s". false for any other: nothing is opened.
+    // name: as master gives it, one of the protocol's doors. false for any other: nothing is
+    // opened.
     bool listen(const std::string& name, UniqueFd socket);
     // Starts to serve, or tells the client that there are too many.
     void accept(UniqueFd socket, const net::SocketAddress& peer, Door door);
     // No new connections; calls on_finished when the last has ended, at the latest a moment after
-    // grace_ms (what still runs then is cut off).
+    // grace_ms (what still runs then loses its session).
     void drain(int64_t grace_ms);
     bool accepting() const { return accepting_; }
 
@@ -48,4 +49,4 @@ class Server {
     bool accepting_ = true;
 };
 
-} // namespace tambo::pop3d
+} // namespace tambo::login
