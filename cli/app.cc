@@ -23,6 +23,7 @@ int run_tambo(int argc, char** argv) {
     add_queue_commands(app, context, action);
     add_suite_commands(app, context, action);
     add_config_commands(app, context, action);
+    add_certificate_command(app, context, action);
     try {
         app.parse(argc, argv);
         if (json) context.format = Format::json;

@@ -21,6 +21,7 @@ void add_account_commands(CLI::App& app, Context& context, Action& action);
 void add_queue_commands(CLI::App& app, Context& context, Action& action);
 void add_config_commands(CLI::App& app, Context& context, Action& action);
 void add_suite_commands(CLI::App& app, Context& context, Action& action);
+void add_certificate_command(CLI::App& app, Context& context, Action& action);
 void add_quickstart_command(CLI::App& app, Context& context, Action& action);
 
 // Parses and runs; prints errors. Returns the exit status (sysexits(3)).

@@ -79,8 +79,9 @@ ipc::AdminAnswer Context::ask_any(const std::string& daemon, ipc::AdminRequest r
     if (can_run_offline(located(), daemon)) {
         return ask_offline(config(), daemon, std::move(request));
     }
-    throw Failure{EX_UNAVAILABLE, cat(daemon, " does not answer at ", control_socket(daemon),
-                                      "; is tambo running? (systemctl status tambo)")};
+    throw Failure{EX_UNAVAILABLE,
+                  cat(daemon, " does not answer at ", control_socket(daemon), "; is tambo running?",
+                      has_systemd() ? " (systemctl status tambo)" : "")};
 }
 
 ipc::AdminAnswer Context::ask(const std::string& daemon,
@@ -94,6 +95,10 @@ ipc::AdminAnswer Context::ask(const std::string& daemon,
     auto answer = ask_any(daemon, std::move(request));
     if (!answer.error.empty()) throw Failure{answer.exit_code, answer.error};
     return answer;
+}
+
+bool has_systemd() {
+    return ::access("/run/systemd/system", F_OK) == 0;
 }
 
 std::string daemon_path(const std::string& daemon) {

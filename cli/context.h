@@ -53,6 +53,9 @@ class Context {
     bool is_loaded_ = false;
 };
 
+// systemd(1) runs this machine's services.
+bool has_systemd();
+
 // Directory of our own executable's daemons: beside it (build tree) or /usr/lib/tambo.
 std::string daemon_path(const std::string& daemon);
 

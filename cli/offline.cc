@@ -49,6 +49,9 @@ constexpr std::array kAlone{
     Alone{"authd", "authd", "_tambo-auth", "accounts",
           [](const conf::Config& c) { return c.directory + "/accounts"; },
           [](const conf::Config& c) { return ipc::encode(conf::make_authd_config(c)); }},
+    Alone{"queued", "queued", "_tambo-store", "spool",
+          [](const conf::Config& c) { return c.directory + "/spool"; },
+          [](const conf::Config& c) { return ipc::encode(conf::make_queued_config(c)); }},
     Alone{"keeper", "mailboxd", "_tambo-mail", "mail",
           [](const conf::Config& c) { return c.directory + "/mail"; },
           [](const conf::Config& c) { return ipc::encode(conf::make_mailboxd_config(c)); }},
@@ -140,6 +143,8 @@ pid_t run_daemon(const std::string& executable, int control) {
 } // namespace
 
 bool can_run_offline(const conf::Config& config, const std::string& daemon) {
+    // Before the first start there is no queue.
+    if (daemon == "queued") return ::access((config.directory + "/spool").c_str(), F_OK) == 0;
     if (daemon != "logd") return find_alone(daemon) != nullptr;
     // Events of the journal are not ours to search.
     const std::string file = conf::make_logd_config(config, false).file;

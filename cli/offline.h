@@ -9,7 +9,8 @@
 
 namespace tambo::cli {
 
-// authd (accounts), the keeper (fsck), and logd where it writes a file (trace).
+// authd (accounts), queued (what waits), the keeper (fsck), and logd where it writes a file
+// (trace).
 bool can_run_offline(const conf::Config& config, const std::string& daemon);
 
 // Throws Failure: EX_TEMPFAIL when the lock is taken (a suite is starting or stopping), EX_OSFILE,

@@ -211,8 +211,7 @@ class Quickstart {
         std::puts("\n[3/3] start");
         if (context_.is_running()) {
             std::puts("  tambo is running");
-        } else if (::access("/run/systemd/system", F_OK) == 0 &&
-                   context_.config_file == kDefaultConfig) {
+        } else if (has_systemd() && context_.config_file == kDefaultConfig) {
             std::puts("  systemctl enable --now tambo");
         } else {
             std::printf("  %s --config %s\n", daemon_path("master").c_str(),

@@ -200,6 +200,7 @@ std::string AccountService::mailbox_for(const std::string& detail) {
 task<ipc::Delivered> AccountService::file(ipc::FileMessage message) {
     if (!account()) co_return refuse(*refusal_);
     ipc::DeliveryFacts& facts = message.facts;
+    account_->forget_deliveries(facts.queued_since);
     Filing filing;
     filing.delivery.key = {facts.qid, facts.rcpt_no, facts.action_no};
     filing.delivery.prefix = std::move(facts.prefix);

@@ -42,7 +42,7 @@ ipc::AdminAnswer Admin::status() const {
             {child->instance, std::string(child->service.executable), cat(child->pid),
              std::string(state_name(child->state)), cat((now_ms - child->started_ms) / 1000),
              format_rfc3339(child->started), cat(suite_.children().restarts(*child)), generation,
-             epoch, child->isolation});
+             epoch, child->isolation.empty() ? "full" : child->isolation});
     }
     for (const auto& [instance, wait_ms] : suite_.children().waiting()) {
         answer.rows.push_back({instance, "", "", cat("restarts in ", wait_ms, " ms"), "0", "", "",

@@ -265,7 +265,17 @@ void Dispatcher::end(const Errand& errand, Schedule::Answer answer, const spool:
 
 // ---- local
 
-ipc::Deliver Dispatcher::delivery(const Job& job, const spool::Envelope& envelope) const {
+// A while old, which is safe: time moves it only forward.
+UtcTime Dispatcher::queued_since() {
+    const int64_t now_ms = queue_.clock.monotonic_ms();
+    if (now_ms - queued_since_asked_ms_ >= kLookMs) {
+        queued_since_asked_ms_ = now_ms;
+        queued_since_ = queue_.db.oldest().value_or(queue_.clock.now());
+    }
+    return queued_since_;
+}
+
+ipc::Deliver Dispatcher::delivery(const Job& job, const spool::Envelope& envelope) {
     ipc::Deliver request;
     request.facts.qid = job.qid;
     request.facts.rcpt_no = job.key.rcpt_no;
@@ -278,6 +288,7 @@ ipc::Deliver Dispatcher::delivery(const Job& job, const spool::Envelope& envelop
     request.facts.body_bytes = envelope.length;
     request.facts.body_crc32c = envelope.crc32c;
     request.facts.accepted = envelope.accepted;
+    request.facts.queued_since = queued_since();
     request.facts.smtputf8 = envelope.smtputf8;
     request.spool_name = spool::body_path(job.qid);
     return request;

@@ -52,7 +52,8 @@ class Dispatcher {
 
     EnvelopePtr envelope_of(const Job& job);
     task<> deliver(Errand errand);
-    ipc::Deliver delivery(const Job& job, const spool::Envelope& envelope) const;
+    ipc::Deliver delivery(const Job& job, const spool::Envelope& envelope);
+    UtcTime queued_since();
     task<> relay(Errand errand, std::shared_ptr<Relay> to);
     void finish_local(const EnvelopePtr& envelope, Job& job, const ipc::Delivered& delivered);
     Schedule::Answer
@@ -67,6 +68,8 @@ class Dispatcher {
     std::vector<std::shared_ptr<Relay>> relays_;
     Gate wake_;
     spool::DueCursor cursor_;
+    UtcTime queued_since_{0};
+    int64_t queued_since_asked_ms_ = INT64_MIN / 2;
     UtcTime last_seen_; // wall clock, to notice that it was set back
     bool pumping_ = false;
     UtcTime planned_{INT64_MAX}; // when run() looks next

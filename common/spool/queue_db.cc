@@ -289,6 +289,12 @@ Counts QueueDb::count(UtcTime now) {
     return counts;
 }
 
+std::optional<UtcTime> QueueDb::oldest() {
+    const auto ms = database_.integer("SELECT accepted FROM entry ORDER BY seq LIMIT 1");
+    if (!ms) return std::nullopt;
+    return UtcTime{*ms};
+}
+
 std::optional<RecipientKey> QueueDb::scan(const RecipientKey& after,
                                           size_t limit,
                                           const std::function<bool(const Listed&)>& visit) {

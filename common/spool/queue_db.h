@@ -111,6 +111,8 @@ class QueueDb {
     bool holds(const Id& qid);
     int64_t last_seq();
     Counts count(UtcTime now);
+    // When the message with the lowest seq was accepted; nullopt if there is none.
+    std::optional<UtcTime> oldest();
     // Calls visit for rows behind the key, in order, until it returns false or scanned reaches
     // limit. Returns the last key visited, nullopt when the end was reached.
     std::optional<RecipientKey>

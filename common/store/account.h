@@ -153,11 +153,9 @@ class Account {
     // One transaction for all; outcomes in order. A refusal concerns only its delivery unless it is
     // disk_full, io_error or corrupt, which then all have. Not durable before the caller's barrier.
     virtual std::vector<Outcome<Delivered>> deliver(std::span<const Delivery> deliveries) = 0;
-    // Makes these deliveries durable by themselves (fsync of each body and of the log), for a
-    // barrier that cannot use syncfs.
-    virtual Outcome<Done> sync_deliveries(std::span<const DeliveryKey> keys) = 0;
-    // queued has forgotten these keys durably; they are purged a week later (RULES.md R17).
-    virtual Outcome<Done> release(std::span<const DeliveryKey> keys) = 0;
+    // Nothing that was accepted before this time is in the queue any more: keys filed a week before
+    // it are needed by nobody (RULES.md R17). They go with the next tidy().
+    virtual void forget_deliveries(UtcTime queued_since) = 0;
     virtual Outcome<FlagOutcome> store_flags(Mailbox& mailbox,
                                              std::span<const uint32_t> uids,
                                              const FlagChange& change,

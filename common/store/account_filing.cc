@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace tambo::store {
@@ -14,7 +15,7 @@ namespace tambo::store {
 namespace {
 
 constexpr int kIdTries = 4; // a fresh id that is taken means a broken random source
-constexpr int64_t kForgetAfterMs = 7 * 86'400'000ll;
+constexpr int64_t kForgetAfterMs = 7 * 86'400'000ll; // for clocks that were set back
 constexpr int64_t kPruneEveryMs = 86'400'000;
 
 MessageFacts parse_facts(const FactsParser& parser, MessageReader& reader) {
@@ -110,7 +111,7 @@ SqliteAccount::file(Work& work, Row& row, const Delivery& delivery, MessageReade
     entry.content =
         insert_content(index_, content, parse_facts(parser, reader), version_of(parser));
     const std::string key = key_bytes(delivery.key);
-    index_.db().run("INSERT INTO delivered VALUES(?, ?, ?, NULL)", db::Blob{key}, entry.content,
+    index_.db().run("INSERT INTO delivered VALUES(?, ?, ?)", db::Blob{key}, entry.content,
                     work.now().ms);
     return work.append(row, entry, body.email_id());
 }
@@ -161,45 +162,20 @@ std::vector<Outcome<Delivered>> SqliteAccount::deliver(std::span<const Delivery>
     return outcomes;
 }
 
-Outcome<Done> SqliteAccount::sync_deliveries(std::span<const DeliveryKey> keys) {
-    return changing([&]() -> Outcome<Done> {
-        for (const DeliveryKey& key : keys) {
-            const std::string path = BodyName::of(key).path();
-            const UniqueFd fd(::openat(index_.account_dir(), path.c_str(),
-                                       O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-            if (!fd && errno == ENOENT) continue; // filed and purged since
-            // fsync, not fdatasync: it is the new name that must last (RULES.md R11).
-            if (!fd || ::fsync(fd.get()) != 0) {
-                throw std::system_error(errno, std::generic_category(), path);
-            }
-        }
-        index_.db().sync_wal();
-        return Done{};
-    });
-}
-
-Outcome<Done> SqliteAccount::release(std::span<const DeliveryKey> keys) {
-    return changing([&]() -> Outcome<Done> {
-        db::Transaction transaction(index_.db(), db::Sync::normal);
-        index_.mark_dirty();
-        for (const DeliveryKey& key : keys) {
-            const std::string bytes = key_bytes(key);
-            index_.db().run("UPDATE delivered SET released=? WHERE key=?", index_.now().ms,
-                            db::Blob{bytes});
-        }
-        transaction.commit();
-        return Done{};
-    });
+void SqliteAccount::forget_deliveries(UtcTime queued_since) {
+    queued_since_ = std::max(queued_since_, queued_since);
 }
 
 bool SqliteAccount::prune_delivered() {
     const int64_t now = index_.now().ms;
+    const int64_t before = std::min(now, queued_since_.ms) - kForgetAfterMs;
+    if (queued_since_.ms == 0) return false;
     if (now - index_.db().integer("SELECT pruned FROM account").value_or(0) < kPruneEveryMs) {
         return false;
     }
     db::Transaction transaction(index_.db(), db::Sync::normal);
     index_.mark_dirty();
-    index_.db().run("DELETE FROM delivered WHERE released<?", now - kForgetAfterMs);
+    index_.db().run("DELETE FROM delivered WHERE filed<?", before);
     index_.db().run("UPDATE account SET pruned=?", now);
     transaction.commit();
     return true;

@@ -305,7 +305,7 @@ void Checker::file_orphan(const BodyName& name, uint64_t bytes, UtcTime date) {
     // Filed is filed: a replay of the same delivery must not bring it a second time (RULES.md R10).
     if (name.delivered) {
         const std::string key = key_bytes(DeliveryKey{name.id, name.rcpt, name.action});
-        index_.db().run("INSERT OR IGNORE INTO delivered VALUES(?, ?, ?, NULL)", db::Blob{key},
+        index_.db().run("INSERT OR IGNORE INTO delivered VALUES(?, ?, ?)", db::Blob{key},
                         entry.content, work.now().ms);
     }
     work.commit();

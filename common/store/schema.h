@@ -71,7 +71,7 @@ CREATE TABLE dead(                    -- contents without an entry, to be purged
   content INTEGER PRIMARY KEY, since INTEGER NOT NULL);
 CREATE TABLE delivered(
   key BLOB PRIMARY KEY,               -- queue id, rcpt, action
-  content INTEGER NOT NULL, filed INTEGER NOT NULL, released INTEGER) WITHOUT ROWID;
+  content INTEGER NOT NULL, filed INTEGER NOT NULL) WITHOUT ROWID;
 )sql";
 
 inline constexpr std::array<std::string_view, 1> kSteps{kFirstSchema};

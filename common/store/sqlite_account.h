@@ -41,8 +41,7 @@ class SqliteAccount final : public Account {
     Outcome<Appended>
     append(std::string_view mailbox, std::vector<NewMessage> messages, Origin origin) override;
     std::vector<Outcome<Delivered>> deliver(std::span<const Delivery> deliveries) override;
-    Outcome<Done> sync_deliveries(std::span<const DeliveryKey> keys) override;
-    Outcome<Done> release(std::span<const DeliveryKey> keys) override;
+    void forget_deliveries(UtcTime queued_since) override;
     Outcome<FlagOutcome> store_flags(Mailbox& mailbox,
                                      std::span<const uint32_t> uids,
                                      const FlagChange& change,
@@ -139,6 +138,7 @@ class SqliteAccount final : public Account {
     std::optional<Refusal> failure_;
     bool closed_ = false;
     bool maildrop_locked_ = false;
+    UtcTime queued_since_{0}; // 0: not told yet
     std::vector<std::shared_ptr<LoadedMailbox>> kept_; // last selected, so that they are warm
     std::unordered_map<uint32_t, uint32_t> pins_;
 };

@@ -2,6 +2,7 @@
 configuration, fsck, trace. sendmail(1) and a suite that is down: sendmail_test.py. Quickstart:
 quickstart_test.py."""
 import glob
+import hashlib
 import imaplib
 import json
 import os
@@ -422,6 +423,17 @@ class Commands(unittest.TestCase):
             self.assertEqual(row["state"], "running")
             with open("/proc/%d/comm" % row["pid"]) as f:
                 self.assertEqual(f.read().strip(), row["program"])
+            self.assertEqual(row["isolation"], "full" if os.geteuid() == 0 else "no user of its own")
+
+    def test_certificate(self):
+        row = self.json("certificate")[0]
+        with open(row["file"]) as f:
+            seen = ssl.PEM_cert_to_DER_cert(f.read())
+        digest = hashlib.sha256(seen).hexdigest().upper()
+        self.assertEqual(row["sha256"].replace(":", ""), digest)
+        self.assertIn(self.suite.hostname, row["names"].split())
+        shown = ssl.get_server_certificate(("127.0.0.1", self.suite.ports["imaps"]))
+        self.assertEqual(ssl.PEM_cert_to_DER_cert(shown), seen)
 
     def test_trace(self):
         qid = self.submit("bob@example.test")

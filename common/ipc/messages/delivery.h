@@ -40,10 +40,11 @@ struct DeliveryFacts {
     uint64_t body_bytes = 0;
     uint32_t body_crc32c = 0;
     UtcTime accepted;
+    UtcTime queued_since; // nothing that was accepted earlier is in the queue any more
     bool smtputf8 = false;
     template <class V> void visit(V& v) {
         v(qid, rcpt_no, action_no, account, detail, reverse_path, recipient, prefix, body_bytes,
-          body_crc32c, accepted, smtputf8);
+          body_crc32c, accepted, queued_since, smtputf8);
     }
 };
 

@@ -41,6 +41,20 @@ bool contains(const std::string& text, std::string_view part) {
 
 } // namespace
 
+TEST_CASE("an account learns since when the queue's oldest message is there") {
+    Spool spool;
+    Life life(spool.path, spool.disk, spool.clock);
+    life.relayd.judge = deferred_by_peer;
+    const auto first = life.send(message_to({"c@away.test"}));
+    life.running.until([&] { return life.relayd.got.size() == 1; });
+    const auto accepted = life.db().find(first.qid)->accepted;
+    life.pass(5 * kMinute);
+    life.send(message_to({"bob@home.test"}));
+    life.running.until([&] { return life.deliverd.answered == 1; });
+    CHECK(life.deliverd.got[0].facts.queued_since == accepted);
+    CHECK(life.deliverd.got[0].facts.accepted.ms > accepted.ms);
+}
+
 TEST_CASE("nothing is removed before a barrier that began after the delivery") {
     Spool spool;
     Life life(spool.path, spool.disk, spool.clock);
