@@ -1,8 +1,8 @@
 """Runs all tests: ./dev test [--full] [REGEX]. Prints progress, then one closing line.
 
-Groups in order: tidy, docs, unit, sandbox, fuzz (replay of the corpus, with --full), system,
-interop, crash. A test file of system, interop or crash is a unittest module; files run two at a
-time.
+Groups in order: tidy, docs, unit, release, sandbox, fuzz (replay of the corpus, with --full), system,
+interop, crash. A test file of system, interop or crash is a unittest module; programs and files run
+two at a time, those of crash one.
 """
 import argparse
 import concurrent.futures
@@ -180,10 +180,14 @@ def main():
     # The unit tests also as users get them: what only the optimiser breaks is seen there.
     for preset, prefix, pattern in (("dev", "unit.", "unit_*"), ("release", "release.", "unit_*"),
                                     ("release", "sandbox.", "sandbox_*")):
-        for program in sorted(glob.glob(os.path.join(ROOT, "build", preset, "bin", pattern))):
-            name = prefix + os.path.basename(program).split("_", 1)[1]
-            if wanted(name):
-                run_catch(name, program)
+        programs = glob.glob(os.path.join(ROOT, "build", preset, "bin", pattern))
+        # The large ones first, so that the last of two workers is not left alone with one.
+        programs.sort(key=os.path.getsize, reverse=True)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for program in programs:
+                name = prefix + os.path.basename(program).split("_", 1)[1]
+                if wanted(name):
+                    pool.submit(run_catch, name, program)
     if args.full:
         replay_fuzz(args.regex)
     for group in ("system", "interop", "crash"):
