@@ -1,8 +1,8 @@
 """Runs all tests: ./dev test [--full] [REGEX]. Prints progress, then one closing line.
 
-Groups in order: tidy, docs, unit, release, sandbox, fuzz (replay of the corpus, with --full), system,
-interop, crash. A test file of system, interop or crash is a unittest module; programs and files run
-two at a time, those of crash one.
+Groups in order: tidy, docs, unit, release, sandbox, with --full fuzz (replay of the corpus) and
+linear, system, interop, crash. A test file of system, interop or crash is a unittest module;
+programs and files run two at a time, those of crash one.
 """
 import argparse
 import concurrent.futures
@@ -162,6 +162,17 @@ def replay_fuzz(pattern):
             run_plain("fuzz." + target, command, 300)
 
 
+def count_instructions(env):
+    """Each fuzz target as an ordinary program, for tests/linear."""
+    if is_done("linear"):
+        return
+    status, output, seconds = run(["ninja", "-C", "build/release", "linear"], 2400)
+    if status != 0:
+        count("linear.build", 0, 1, 0, seconds, output)
+        return
+    run_python("linear", "tests/linear/linear_test.py", 7200, env)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./dev test")
     parser.add_argument("--full", action="store_true", help="also the long campaigns")
@@ -190,6 +201,8 @@ def main():
                     pool.submit(run_catch, name, program)
     if args.full:
         replay_fuzz(args.regex)
+        if wanted("linear"):
+            count_instructions(env)
     for group in ("system", "interop", "crash"):
         files = [p for p in sorted(glob.glob(os.path.join(ROOT, "tests", group, "*_test.py")))
                  if wanted(group + "." + os.path.basename(p)[:-8])]
