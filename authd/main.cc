@@ -8,12 +8,15 @@
 #include "common/sys/clock.h"
 #include "common/sys/sandbox.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 using namespace tambo;
 
 int main() {
     auto boot = ipc::Boot::from_master("authd");
+    // What a hash needs goes back to the kernel with it: malloc would keep it for the next.
+    ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
     const UniqueFd accounts = boot.take_file("accounts");
     if (::fchdir(accounts.get()) != 0) boot.fail("cannot enter the accounts directory");
 

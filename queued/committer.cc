@@ -147,10 +147,10 @@ task<> Committer::make_durable(Batch& batch) {
     for (const Change& change : batch.changes) {
         if (change.body) bodies.push_back(change.body->get());
     }
-    const bool covers_filesystem = syncer_.covers_filesystem();
+    bool covers_filesystem = false;
     std::string fault;
     try {
-        co_await syncer_.barrier(std::move(bodies));
+        covers_filesystem = co_await syncer_.barrier(std::move(bodies));
     } catch (const std::system_error& error) {
         fault = error.what();
     }

@@ -2,59 +2,20 @@
 // store is made anew after some thousand inputs, so that it does not grow for ever.
 #include "common/event/loop.h"
 #include "common/event/nursery.h"
-#include "common/sys/clock.h"
 #include "common/sys/fdpass.h"
 #include "common/sys/file.h"
 #include "imapd/session/facts.h"
 #include "imapd/session/session.h"
 
-#include "common/store/layout.h"
+#include "tests/fuzz/store.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
-#include <memory>
 
 using namespace tambo;
 
 namespace {
-
-struct Store {
-    std::string top = "/dev/shm/tambo-fuzz-XXXXXX";
-    SystemClock clock;
-    uint64_t ids = 0;
-    std::unique_ptr<store::Account> account;
-
-    Store() {
-        if (::mkdtemp(top.data()) == nullptr) std::abort();
-        store::make_account_dir(top + "/a");
-        store::Options options;
-        options.clock = &clock;
-        options.new_id = [this] { return Id{1, ++ids}; };
-        options.facts = imap::kFactsParser;
-        options.disk_reserve_bytes = 0;
-        auto opened = store::Account::open(top + "/a", options);
-        if (!opened.ok()) std::abort();
-        account = std::move(*opened);
-        for (const auto* text :
-             {"Subject: one\r\n\r\nbody\r\n",
-              "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n"
-              "--b\r\nContent-Type: message/rfc822\r\n\r\nA: b\r\n\r\ny\r\n--b--"}) {
-            std::vector<store::NewMessage> messages;
-            auto body = account->new_body();
-            if (!body.ok() || !body->write(text).ok()) std::abort();
-            messages.push_back({std::move(*body), "", 0, {}, std::nullopt});
-            if (!account->append("INBOX", std::move(messages), nullptr).ok()) std::abort();
-        }
-    }
-    ~Store() {
-        account.reset();
-        std::filesystem::remove_all(top);
-    }
-};
 
 void turn(Loop& loop) {
     loop.post([&loop] { loop.stop(); });
@@ -105,11 +66,11 @@ void run(store::Account& account, std::string_view input) {
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
-    static std::unique_ptr<Store> store;
+    static std::unique_ptr<fuzz::Store> store;
     static int runs = 0;
     if (!store || ++runs % 2000 == 0) {
         store.reset();
-        store = std::make_unique<Store>();
+        store = std::make_unique<fuzz::Store>(imap::kFactsParser);
     }
     if (store->account->failure()) std::abort();
     run(*store->account, {reinterpret_cast<const char*>(bytes), size});

@@ -66,8 +66,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             return at < text.size() && (text[at] & 0xC0) == 0x80;
         };
         size_t begin = text.size() / 2, end = std::min(text.size(), begin + 40);
-        while (inside(begin)) ++begin;
-        while (end > begin && inside(end)) --end;
+        while (inside(begin))
+            ++begin;
+        while (end > begin && inside(end))
+            --end;
         const std::string needle = folded(text.substr(begin, end - begin));
         check(contains_folded(text, needle), "folded text is found");
         check(folded(folded(text)) == folded(text), "folding is done once");

@@ -18,8 +18,8 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -72,30 +72,54 @@ int list(const std::string& path) {
 
 // ---- files
 
-int read_other_account(const Targets& t) { return open_result(t.other_index, O_RDONLY); }
-int write_other_account(const Targets& t) { return open_result(t.other_index, O_WRONLY); }
+int read_other_account(const Targets& t) {
+    return open_result(t.other_index, O_RDONLY);
+}
+int write_other_account(const Targets& t) {
+    return open_result(t.other_index, O_WRONLY);
+}
 int list_other_account(const Targets& t) {
     return list(t.other_index.substr(0, t.other_index.rfind('/')));
 }
-int read_queue(const Targets& t) { return open_result(t.state + "/spool/queue.db", O_RDONLY); }
-int write_queue(const Targets& t) { return open_result(t.state + "/spool/queue.db", O_WRONLY); }
+int read_queue(const Targets& t) {
+    return open_result(t.state + "/spool/queue.db", O_RDONLY);
+}
+int write_queue(const Targets& t) {
+    return open_result(t.state + "/spool/queue.db", O_WRONLY);
+}
 int read_accounts(const Targets& t) {
     return open_result(t.state + "/accounts/accounts.db", O_RDONLY);
 }
 int write_accounts(const Targets& t) {
     return open_result(t.state + "/accounts/accounts.db", O_WRONLY);
 }
-int read_log(const Targets& t) { return open_result(t.state + "/log/events.log", O_RDONLY); }
-int write_epoch(const Targets& t) { return open_result(t.state + "/epoch", O_WRONLY); }
-int read_key(const Targets& t) { return open_result(t.key, O_RDONLY); }
-int write_config(const Targets& t) { return open_result(t.config, O_WRONLY | O_APPEND); }
-int read_shadow(const Targets&) { return open_result("/etc/shadow", O_RDONLY); }
-int read_passwd(const Targets&) { return open_result("/etc/passwd", O_RDONLY); }
-int list_root(const Targets&) { return list("/usr"); }
+int read_log(const Targets& t) {
+    return open_result(t.state + "/log/events.log", O_RDONLY);
+}
+int write_epoch(const Targets& t) {
+    return open_result(t.state + "/epoch", O_WRONLY);
+}
+int read_key(const Targets& t) {
+    return open_result(t.key, O_RDONLY);
+}
+int write_config(const Targets& t) {
+    return open_result(t.config, O_WRONLY | O_APPEND);
+}
+int read_shadow(const Targets&) {
+    return open_result("/etc/shadow", O_RDONLY);
+}
+int read_passwd(const Targets&) {
+    return open_result("/etc/passwd", O_RDONLY);
+}
+int list_root(const Targets&) {
+    return list("/usr");
+}
 int create_in_root(const Targets&) {
     return create("/tambo-probe." + std::to_string(::getpid()));
 }
-int create_in_scratch(const Targets& t) { return create(own(t) + ".new"); }
+int create_in_scratch(const Targets& t) {
+    return create(own(t) + ".new");
+}
 int create_in_state(const Targets& t) {
     return create(t.state + "/probe." + std::to_string(::getpid()));
 }
@@ -108,16 +132,24 @@ int make_directory(const Targets& t) {
 int rename_file(const Targets& t) {
     return result(::rename(own(t).c_str(), (own(t) + ".renamed").c_str()));
 }
-int remove_file(const Targets& t) { return result(::unlink(own(t).c_str())); }
+int remove_file(const Targets& t) {
+    return result(::unlink(own(t).c_str()));
+}
 int link_file(const Targets& t) {
     return result(::link(own(t).c_str(), (own(t) + ".link").c_str()));
 }
 int symlink_file(const Targets& t) {
     return result(::symlink("/etc/passwd", (own(t) + ".symlink").c_str()));
 }
-int change_mode(const Targets& t) { return result(::chmod(own(t).c_str(), 04777)); }
-int change_owner(const Targets& t) { return result(::chown(own(t).c_str(), 0, 0)); }
-int truncate_file(const Targets& t) { return result(::truncate(own(t).c_str(), 10)); }
+int change_mode(const Targets& t) {
+    return result(::chmod(own(t).c_str(), 04777));
+}
+int change_owner(const Targets& t) {
+    return result(::chown(own(t).c_str(), 0, 0));
+}
+int truncate_file(const Targets& t) {
+    return result(::truncate(own(t).c_str(), 10));
+}
 int set_attribute(const Targets& t) {
     return result(::setxattr(own(t).c_str(), "user.probe", "x", 1, 0));
 }
@@ -212,8 +244,8 @@ int fork_process(const Targets&) {
 }
 int start_thread(const Targets&) {
     pthread_t thread{};
-    const int failed =
-        ::pthread_create(&thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr);
+    const int failed = ::pthread_create(
+        &thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr);
     if (failed == 0) ::pthread_join(thread, nullptr);
     return failed;
 }
@@ -226,28 +258,40 @@ int read_parent(const Targets&) {
     const iovec to{&mine, 1}, from{theirs, 1};
     return result(::process_vm_readv(::getppid(), &to, 1, &from, 1, 0));
 }
-int signal_parent(const Targets&) { return result(::kill(::getppid(), 0)); }
-int signal_init(const Targets&) { return result(::kill(1, 0)); }
+int signal_parent(const Targets&) {
+    return result(::kill(::getppid(), 0));
+}
+int signal_init(const Targets&) {
+    return result(::kill(1, 0));
+}
 int take_descriptor(const Targets&) {
     const long process = ::syscall(SYS_pidfd_open, ::getppid(), 0);
     if (process < 0) return errno;
     return result(::syscall(SYS_pidfd_getfd, process, 2, 0));
 }
-int become_root(const Targets&) { return result(::setresuid(0, 0, 0)); }
+int become_root(const Targets&) {
+    return result(::setresuid(0, 0, 0));
+}
 int take_capability(const Targets&) {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct data[2]{};
     data[0].effective = data[0].permitted = 1u << CAP_CHOWN;
     return result(::syscall(SYS_capset, &header, data));
 }
-int change_root(const Targets& t) { return result(::chroot(t.scratch.c_str())); }
+int change_root(const Targets& t) {
+    return result(::chroot(t.scratch.c_str()));
+}
 int mount_filesystem(const Targets& t) {
     if (::unshare(CLONE_NEWNS) != 0) return errno;
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return errno;
     return result(::mount("none", t.scratch.c_str(), "tmpfs", 0, nullptr));
 }
-int new_user_namespace(const Targets&) { return result(::unshare(CLONE_NEWUSER)); }
-int new_network(const Targets&) { return result(::unshare(CLONE_NEWNET)); }
+int new_user_namespace(const Targets&) {
+    return result(::unshare(CLONE_NEWUSER));
+}
+int new_network(const Targets&) {
+    return result(::unshare(CLONE_NEWNET));
+}
 int enter_namespace(const Targets&) {
     const int fd = ::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (fd < 0) return errno;
@@ -259,7 +303,9 @@ int raise_limit(const Targets&) {
     limit.rlim_cur = limit.rlim_max = limit.rlim_max + 1;
     return result(::setrlimit(RLIMIT_NOFILE, &limit));
 }
-int raise_priority(const Targets&) { return result(::setpriority(PRIO_PROCESS, 0, -5)); }
+int raise_priority(const Targets&) {
+    return result(::setpriority(PRIO_PROCESS, 0, -5));
+}
 
 // ---- the kernel
 

@@ -40,9 +40,9 @@ const Targets& targets() {
 
 void report(const char* profile, const char* operation, const std::string& outcome) {
     char line[256];
-    const int size = std::snprintf(line, sizeof line, "probe %s/%s %s %s\n",
-                                   program_invocation_short_name, profile, operation,
-                                   outcome.c_str());
+    const int size =
+        std::snprintf(line, sizeof line, "probe %s/%s %s %s\n", program_invocation_short_name,
+                      profile, operation, outcome.c_str());
     static_cast<void>(!::write(STDERR_FILENO, line, static_cast<size_t>(size)));
 }
 
@@ -79,14 +79,17 @@ using sandbox::Isolation;
 using sandbox::Prepared;
 using sandbox::Profile;
 
-Isolation real_enter(const Profile&, const Entry&) asm(
-    "__real__ZN5tambo7sandbox5enterERKNS0_7ProfileERKNS0_5EntryE");
-Isolation real_prepared(const Prepared*, const Entry&) asm(
-    "__real__ZNK5tambo7sandbox8Prepared5enterERKNS0_5EntryE");
-Isolation wrapped_enter(const Profile&, const Entry&) asm(
-    "__wrap__ZN5tambo7sandbox5enterERKNS0_7ProfileERKNS0_5EntryE");
-Isolation wrapped_prepared(const Prepared*, const Entry&) asm(
-    "__wrap__ZNK5tambo7sandbox8Prepared5enterERKNS0_5EntryE");
+Isolation
+real_enter(const Profile&,
+           const Entry&) asm("__real__ZN5tambo7sandbox5enterERKNS0_7ProfileERKNS0_5EntryE");
+Isolation real_prepared(const Prepared*,
+                        const Entry&) asm("__real__ZNK5tambo7sandbox8Prepared5enterERKNS0_5EntryE");
+Isolation
+wrapped_enter(const Profile&,
+              const Entry&) asm("__wrap__ZN5tambo7sandbox5enterERKNS0_7ProfileERKNS0_5EntryE");
+Isolation
+wrapped_prepared(const Prepared*,
+                 const Entry&) asm("__wrap__ZNK5tambo7sandbox8Prepared5enterERKNS0_5EntryE");
 
 Isolation wrapped_enter(const Profile& profile, const Entry& entry) {
     const bool is_open = targets().mode == "open";

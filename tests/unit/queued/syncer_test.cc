@@ -23,18 +23,19 @@ class SlowDisk final : public Disk {
         ++filesystem;
     }
     void sync_files(std::span<const int> bodies) override {
+        clock_.pass(file_ms * static_cast<int>(bodies.size() + 1));
         ++files;
         bodies_synced += static_cast<int>(bodies.size());
     }
-    std::atomic<int> ms{0}, filesystem{0}, files{0}, bodies_synced{0};
+    std::atomic<int> ms{0}, file_ms{0}, filesystem{0}, files{0}, bodies_synced{0};
 
   private:
     ManualClock& clock_;
 };
 
-task<> barriers(Syncer& syncer, int count, int& done) {
+task<> barriers(Syncer& syncer, int count, int& done, size_t files = 2) {
     for (int i = 0; i < count; ++i) {
-        std::vector<int> bodies{7, 8};
+        std::vector<int> bodies(files, 7);
         co_await syncer.barrier(std::move(bodies));
         ++done;
     }
@@ -80,6 +81,27 @@ TEST_CASE("a slow filesystem is replaced by its files") {
     CHECK(disk.files == 8);
     CHECK(disk.bodies_synced == 16);
     CHECK_FALSE(syncer.covers_filesystem());
+    running.finish();
+}
+
+TEST_CASE("many files together are not synced one by one if the whole filesystem takes less") {
+    Running running;
+    ManualClock clock;
+    SlowDisk disk(clock);
+    disk.ms = 80;
+    disk.file_ms = 10;
+    Syncer syncer(running.loop, disk, clock);
+    int done = 0;
+    running.nursery.spawn(barriers(syncer, 33, done));
+    running.until([&] { return done == 33; });
+    REQUIRE(disk.files == 1); // what a file costs is known now
+    running.nursery.spawn(barriers(syncer, 5, done, 7));
+    running.until([&] { return done == 38; });
+    CHECK(disk.files == 6);
+    running.nursery.spawn(barriers(syncer, 5, done, 8));
+    running.until([&] { return done == 43; });
+    CHECK(disk.files == 6);
+    CHECK(disk.filesystem == 37);
     running.finish();
 }
 

@@ -1,0 +1,18 @@
+// IMAP before the login, through the daemon's own server.
+#include "imapd/prelogin.h"
+#include "tests/fuzz/login_world.h"
+
+#include "common/base/check.h"
+
+#include <cstdint>
+
+using namespace tambo;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    static auto* const world = new fuzz::LoginWorld(imapd::kProtocol);
+    const std::string said = world->talk({reinterpret_cast<const char*>(data), size});
+    check(said.starts_with("* OK [CAPABILITY IMAP4rev1 "), "the greeting comes first");
+    check(said.ends_with("\r\n"), "whole lines are said");
+    check(said.find(" OK [CAPABILITY", 3) == std::string::npos, "nobody logs in without TLS");
+    return 0;
+}

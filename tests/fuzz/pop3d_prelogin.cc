@@ -1,0 +1,19 @@
+// POP3 before the login, through the daemon's own server.
+#include "pop3d/prelogin.h"
+#include "tests/fuzz/login_world.h"
+
+#include "common/base/check.h"
+#include "common/base/text.h"
+
+#include <cstdint>
+
+using namespace tambo;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    static auto* const world = new fuzz::LoginWorld(pop3d::kProtocol);
+    const std::string said = world->talk({reinterpret_cast<const char*>(data), size});
+    check(said.starts_with("+OK mail.example.test Tambo ready\r\n"), "the greeting comes first");
+    check(said.ends_with("\r\n"), "whole lines are said");
+    check(said.find("maildrop") == std::string::npos, "nobody logs in without TLS");
+    return 0;
+}
