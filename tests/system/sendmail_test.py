@@ -4,6 +4,7 @@ import glob
 import imaplib
 import os
 import pwd
+import shutil
 import smtplib
 import ssl
 import subprocess
@@ -31,8 +32,9 @@ class Local(unittest.TestCase):
         try:
             cls.suite.start()
             cls.suite.tambo("alias", "add", "postmaster@example.test", "alice@example.test")
+            # Copied: other users may not be able to reach where the repository is.
             for name in ("sendmail", "mailq", "newaliases"):
-                os.symlink(cls.suite.cli, os.path.join(directory, name))
+                shutil.copy(cls.suite.cli, os.path.join(directory, name))
         except BaseException:
             cls.suite.destroy()
             raise
