@@ -19,6 +19,12 @@ int main() {
     ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
     const UniqueFd accounts = boot.take_file("accounts");
     if (::fchdir(accounts.get()) != 0) boot.fail("cannot enter the accounts directory");
+    // Before the database is opened: whoever may write to its directory must not have root follow
+    // a name in there.
+    sandbox::Entry entry;
+    entry.identity = boot.identity();
+    entry.paths = {{accounts.get(), sandbox::Access::read_write}};
+    const auto isolation = sandbox::enter(sandbox::profiles::authd, entry);
 
     SystemClock clock;
     Loop loop;
@@ -48,10 +54,7 @@ int main() {
     };
     loop.every(60'000, [&] { service.throttle().tidy(); });
 
-    sandbox::Entry entry;
-    entry.identity = boot.identity();
-    entry.paths = {{accounts.get(), sandbox::Access::read_write}};
-    control.report_ready(sandbox::enter(sandbox::profiles::authd, entry).missing());
+    control.report_ready(isolation.missing());
     loop.run();
     nursery.cancel();
 }

@@ -23,7 +23,7 @@ constexpr size_t kPemBytesMax = 1u << 20;
 std::string with_colons(std::string_view hex) {
     std::string text;
     for (size_t i = 0; i + 1 < hex.size(); i += 2) {
-        cat_to(text, text.empty() ? "" : ":", to_upper(hex.substr(i, 2)));
+        text += cat(text.empty() ? "" : ":", to_upper(hex.substr(i, 2)));
     }
     return text;
 }
@@ -31,9 +31,9 @@ std::string with_colons(std::string_view hex) {
 std::string names_of(const Certificate& certificate) {
     std::string names;
     for (const auto& name : certificate.dns_names)
-        cat_to(names, names.empty() ? "" : " ", name);
+        names += cat(names.empty() ? "" : " ", name);
     for (const auto& address : certificate.ip_addresses)
-        cat_to(names, names.empty() ? "" : " ", address);
+        names += cat(names.empty() ? "" : " ", address);
     return names;
 }
 

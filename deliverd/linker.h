@@ -27,7 +27,7 @@ struct LinkResult {
 
 class Linker {
   public:
-    // Descriptors of spool/ and mail/, kept by the caller.
+    // Descriptors of spool/bodies/ and mail/, kept by the caller.
     Linker(int spool_fd, int mail_fd) : spool_fd_(spool_fd), mail_fd_(mail_fd) {}
 
     // Idempotent: the name follows from {qid, rcpt_no, action_no} (RULES.md R10).

@@ -10,14 +10,14 @@ using namespace tambo;
 
 int main() {
     auto boot = ipc::Boot::from_master("deliverd");
-    const UniqueFd spool = boot.take_file("spool");
+    const UniqueFd bodies = boot.take_file("spool/bodies");
     const UniqueFd mail = boot.take_file("mail");
-    if (!spool || !mail) boot.fail("no spool or mail directory");
+    if (!bodies || !mail) boot.fail("no spool or mail directory");
 
     Loop loop;
     Nursery nursery(loop);
     ipc::Channel queued(nursery, "queued"), keeper(nursery, "keeper");
-    const deliverd::Linker linker(spool.get(), mail.get());
+    const deliverd::Linker linker(bodies.get(), mail.get());
     deliverd::Deliverer deliverer(linker, queued, keeper);
     ipc::Control control(loop, nursery, boot);
     control.bind("queued", queued);
@@ -25,9 +25,10 @@ int main() {
 
     sandbox::Entry entry;
     entry.identity = boot.identity();
-    // Landlock lets nothing be linked to where more may be done with it: hence write on the spool,
-    // whose files belong to nobody who may (0440), and which deliverd has no call to change.
-    entry.paths = {{spool.get(), sandbox::Access::read_only | sandbox::Access::write |
+    // Landlock lets nothing be linked to where more may be done with it: hence write on the bodies,
+    // which nobody may write (0440), and whose modes deliverd has no call to change. queue.db, which
+    // is writable for the same user, lies elsewhere.
+    entry.paths = {{bodies.get(), sandbox::Access::read_only | sandbox::Access::write |
                                      sandbox::Access::refer},
                    {mail.get(), sandbox::Access::read_write | sandbox::Access::refer}};
     control.report_ready(sandbox::enter(sandbox::profiles::deliverd, entry).missing());

@@ -2,6 +2,7 @@
 // ever repeated to it but its tags.
 #include "imapd/prelogin.h"
 
+#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "imapd/session/args.h"
 #include "imapd/session/capability.h"

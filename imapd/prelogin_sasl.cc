@@ -1,6 +1,7 @@
 // LOGIN and AUTHENTICATE (RFC 3501 6.2.2, 6.2.3, RFC 4959): SASL messages carried between the
 // client and authd.
 #include "common/base/base64.h"
+#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "imapd/prelogin.h"
 

@@ -11,10 +11,18 @@ int main() {
     auto boot = ipc::Boot::from_master("logd");
     const auto config = boot.config<conf::LogdConfig>();
     const UniqueFd directory = boot.take_file("directory");
+    // Before the log is opened: whoever may write to its directory must not have root follow a name
+    // in there. The journal's socket cannot be reached afterwards.
+    UniqueFd journal = config.journal ? logd::connect_journal() : UniqueFd();
+    sandbox::Entry entry;
+    entry.identity = boot.identity();
+    entry.paths = {{directory.get(), sandbox::Access::read_write}};
+    const auto isolation = sandbox::enter(sandbox::profiles::logd, entry);
+
     Loop loop;
     Nursery nursery(loop);
-    logd::Writer writer(config, directory.get(),
-                        config.journal ? logd::connect_journal() : UniqueFd());
+    logd::Writer writer(config, directory.get(), std::move(journal));
+    if (!writer.can_write()) boot.fail("cannot write the log: its directory must be _tambo-log's");
     ipc::AdminServer admin(nursery, boot.take_listener("control"));
     logd::Server server(loop, writer, admin);
     server.load_recent();
@@ -29,10 +37,7 @@ int main() {
         if (auto fresh = ipc::decode<conf::LogdConfig>(message.config)) writer.configure(*fresh);
     };
 
-    sandbox::Entry entry;
-    entry.identity = boot.identity();
-    entry.paths = {{directory.get(), sandbox::Access::read_write}};
-    control.report_ready(sandbox::enter(sandbox::profiles::logd, entry).missing());
+    control.report_ready(isolation.missing());
     loop.run();
     server.drain();
     nursery.cancel();

@@ -17,6 +17,8 @@ class Writer {
     // directory: of the file; kept by the caller. journal: connected, or invalid.
     Writer(const conf::LogdConfig& config, int directory, UniqueFd journal);
 
+    // There is a journal, or the file could be opened.
+    bool can_write() const { return journal_.valid() || file_.valid(); }
     void write(const log::Record& record);
     // Hands the lines written so far to the kernel.
     void flush();

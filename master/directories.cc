@@ -27,6 +27,7 @@ struct Row {
 
 constexpr std::array kRows{
     Row{"spool", 02700, "_tambo-store", "_tambo-mail"},
+    Row{"spool/bodies", 02700, "_tambo-store", "_tambo-mail"},
     Row{"mail", 02711, "_tambo-mail", "_tambo-store"},
     Row{"accounts", 0700, "_tambo-auth", "_tambo-auth"},
     Row{"keys", 0700, "_tambo-key", "_tambo-key"},

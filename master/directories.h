@@ -25,7 +25,7 @@ class Directories {
 
     const std::string& path() const { return path_; }
     int top() const { return top_.get(); }
-    // After make(): "spool", "mail", "accounts", "keys", "log", "drop", "control", "root" (the
+    // After make(): "spool", "spool/bodies", "mail", "accounts", "keys", "log", "drop", "control", "root" (the
     // empty one).
     int get(std::string_view name) const;
 

@@ -44,7 +44,7 @@ const std::array kServices{
             [](const PartSource& s) { return ipc::encode(conf::make_mailboxd_config(s.config)); },
             "mailboxes"},
     Service{"deliverd", "deliverd", "_tambo-store", Count::one, nullptr, Stage::delivery, "",
-            "spool mail", true,
+            "spool/bodies mail", true,
             [](const PartSource& s) { return ipc::encode(conf::make_deliverd_config(s.config)); },
             "local delivery"},
     Service{"queued", "queued", "_tambo-store", Count::one, nullptr, Stage::queue, "control",

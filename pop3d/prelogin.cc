@@ -2,6 +2,7 @@
 // ever repeated to it.
 #include "pop3d/prelogin.h"
 
+#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "pop3d/session/capability.h"
 #include "pop3d/session/command_line.h"

@@ -1,5 +1,6 @@
 // USER, PASS (RFC 1939 7) and AUTH (RFC 5034): SASL messages carried between the client and authd.
 #include "common/base/base64.h"
+#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "pop3d/prelogin.h"
 

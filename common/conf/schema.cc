@@ -222,7 +222,8 @@ const std::array kKeys{
     // ---- log
     Key{"log.target", text, "auto", 0, 0, restart,
         "Where events go: journal, file (log/events.log under directory), the absolute path of a "
-        "file, or auto: the journal where there is one, else file.",
+        "file in a directory that belongs to _tambo-log, or auto: the journal where there is one, "
+        "else file.",
         [](Config& c) -> Slot { return &c.log.target; }},
     Key{"log.file_size_max", size, "64M", 64 * kKiB, 16 * kGiB, reload,
         "A log file of this size is set aside and a new one begun.",

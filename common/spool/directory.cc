@@ -45,41 +45,43 @@ std::string body_path(const Id& qid) {
 }
 
 Directory::Directory(UniqueFd fd) : fd_(std::move(fd)) {
-    for (unsigned bucket = 0; bucket < kBuckets; ++bucket) {
-        make_directory(fd_.get(), bucket_name(bucket));
-    }
-    make_directory(fd_.get(), "lost");
+    for (const auto* name : {"bodies", "lost"})
+        make_directory(fd_.get(), name);
+    bodies_ = openat_or_throw(fd_.get(), "bodies", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     lost_ = openat_or_throw(fd_.get(), "lost", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    for (unsigned bucket = 0; bucket < kBuckets; ++bucket) {
+        make_directory(bodies_.get(), bucket_name(bucket));
+    }
 }
 
 NewBody Directory::create(const Id& qid) {
     const std::string path = body_path(qid);
     NewBody body;
     body.writer =
-        openat_or_throw(fd_.get(), path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, kBodyMode);
-    body.reader = openat_or_throw(fd_.get(), path, O_RDONLY | O_NOFOLLOW);
+        openat_or_throw(bodies_.get(), path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, kBodyMode);
+    body.reader = openat_or_throw(bodies_.get(), path, O_RDONLY | O_NOFOLLOW);
     return body;
 }
 
 std::optional<UniqueFd> Directory::open_body(const Id& qid) const {
     const std::string path = body_path(qid);
-    UniqueFd fd(::openat(fd_.get(), path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    UniqueFd fd(::openat(bodies_.get(), path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     if (fd) return fd;
-    if (errno != ENOENT) throw_errno("open spool/" + path);
+    if (errno != ENOENT) throw_errno("open spool/bodies/" + path);
     return std::nullopt;
 }
 
 bool Directory::remove(const Id& qid) {
     const std::string path = body_path(qid);
-    if (::unlinkat(fd_.get(), path.c_str(), 0) == 0) return true;
-    if (errno != ENOENT) throw_errno("remove spool/" + path);
+    if (::unlinkat(bodies_.get(), path.c_str(), 0) == 0) return true;
+    if (errno != ENOENT) throw_errno("remove spool/bodies/" + path);
     return false;
 }
 
 bool Directory::set_aside(const Id& qid) {
     const std::string path = body_path(qid);
-    if (::renameat(fd_.get(), path.c_str(), lost_.get(), qid.text().c_str()) == 0) return true;
-    if (errno != ENOENT) throw_errno("set aside spool/" + path);
+    if (::renameat(bodies_.get(), path.c_str(), lost_.get(), qid.text().c_str()) == 0) return true;
+    if (errno != ENOENT) throw_errno("set aside spool/bodies/" + path);
     return false;
 }
 
@@ -95,16 +97,16 @@ Space Directory::space() const {
 
 std::vector<Id> Directory::bodies(unsigned bucket) const {
     const std::string name = bucket_name(bucket);
-    UniqueFd fd = openat_or_throw(fd_.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    UniqueFd fd = openat_or_throw(bodies_.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     const std::unique_ptr<DIR, CloseDirectory> directory(::fdopendir(fd.get()));
-    if (!directory) throw_errno("read spool/" + name);
+    if (!directory) throw_errno("read spool/bodies/" + name);
     static_cast<void>(fd.release()); // closed with the stream
     std::vector<Id> ids;
     errno = 0;
     while (const dirent* item = ::readdir(directory.get())) {
         if (const auto id = Id::parse(item->d_name)) ids.push_back(*id);
     }
-    if (errno != 0) throw_errno("read spool/" + name);
+    if (errno != 0) throw_errno("read spool/bodies/" + name);
     return ids;
 }
 

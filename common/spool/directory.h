@@ -2,7 +2,8 @@
 // are made beforehand.
 //
 //   spool/queue.db, queue.db-wal   envelopes (queue_db.h)
-//   spool/00 .. spool/ff           bodies: exactly the bytes that the peer sent, mode 0440
+//   spool/bodies/00 .. ff          exactly the bytes that the peer sent, mode 0440; all that deliverd
+//                                  is given of the spool
 //   spool/lost                     bodies without an envelope, found at start; never deleted here
 //
 // A body is created under its final name: no rename is needed to make it durable. Length and
@@ -21,7 +22,7 @@ namespace tambo::spool {
 
 inline constexpr unsigned kBuckets = 256;
 
-// "5e/<queue id>", relative to the spool directory. The bucket is taken from the random end of the
+// "5e/<queue id>", relative to spool/bodies. The bucket is taken from the random end of the
 // id.
 std::string body_path(const Id& qid);
 
@@ -37,7 +38,7 @@ struct Space {
 // Not thread-safe, except that fd() may be given to syncfs from anywhere. Throws std::system_error.
 class Directory {
   public:
-    // fd: the directory itself. Makes missing buckets.
+    // fd: the directory itself. Makes what is missing in it.
     explicit Directory(UniqueFd fd);
 
     int fd() const { return fd_.get(); }
@@ -55,7 +56,7 @@ class Directory {
 
   private:
     UniqueFd fd_;
-    UniqueFd lost_;
+    UniqueFd bodies_, lost_;
 };
 
 // Whether somebody still has the file open for writing: asked with a read lease on our own

@@ -298,10 +298,8 @@ int enter_namespace(const Targets&) {
     return result(::setns(fd, CLONE_NEWNET));
 }
 int raise_limit(const Targets&) {
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max = limit.rlim_max + 1;
-    return result(::setrlimit(RLIMIT_NOFILE, &limit));
+    const rlimit limit{1, 1};
+    return result(::setrlimit(RLIMIT_CORE, &limit));
 }
 int raise_priority(const Targets&) {
     return result(::setpriority(PRIO_PROCESS, 0, -5));

@@ -54,7 +54,7 @@ struct Deliver {
     static constexpr Loss kLoss = Loss::repeat;
     using Reply = Delivered;
     DeliveryFacts facts;
-    std::string spool_name; // "<bucket>/<qid>" below the spool directory
+    std::string spool_name; // "<bucket>/<qid>" below spool/bodies
     template <class V> void visit(V& v) { v(facts, spool_name); }
 };
 

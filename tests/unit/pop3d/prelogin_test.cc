@@ -1,4 +1,5 @@
 #include "common/base/base64.h"
+#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "tests/unit/pop3d/harness.h"
 

@@ -17,7 +17,7 @@ Message message_to(std::vector<std::string> to) {
 
 void put_body(const std::string& spool, const Id& qid, std::string_view text) {
     const UniqueFd fd =
-        open_or_throw(spool + "/" + spool::body_path(qid), O_WRONLY | O_CREAT | O_TRUNC, 0640);
+        open_or_throw(spool + "/bodies/" + spool::body_path(qid), O_WRONLY | O_CREAT | O_TRUNC, 0640);
     write_all(fd.get(), text, "body");
 }
 

@@ -372,7 +372,7 @@ TEST_CASE("a lost body is kept for the administrator and never due again") {
     life.relayd.judge = deferred_by_peer;
     const auto outcome = life.send(message_to({"carol@away.test"}), true);
     life.running.until([&] { return life.db().count(life.clock.now()).deferred == 1; });
-    std::filesystem::remove(life.spool + "/" + spool::body_path(outcome.qid));
+    std::filesystem::remove(life.spool + "/bodies/" + spool::body_path(outcome.qid));
     life.pass(2 * kMinute);
     life.running.until([&] { return life.db().count(UtcTime{0}).lost == 1; });
     life.pass(10 * kDay);

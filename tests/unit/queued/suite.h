@@ -96,7 +96,7 @@ struct FakeDeliverd {
     }
     task<ipc::Delivered> deliver(ipc::Deliver request) {
         got.push_back(request);
-        bodies.push_back(read_file(spool + "/" + request.spool_name, 1 << 24));
+        bodies.push_back(read_file(spool + "/bodies/" + request.spool_name, 1 << 24));
         while (silent)
             co_await sleep_ms(*nursery, 1);
         ++answered;
@@ -303,7 +303,7 @@ struct Life {
     // ---- looking
     spool::QueueDb& db() { return server.queue().db; }
     bool body_exists(const Id& qid) const {
-        return std::filesystem::exists(spool + "/" + spool::body_path(qid));
+        return std::filesystem::exists(spool + "/bodies/" + spool::body_path(qid));
     }
     size_t bodies() const {
         size_t count = 0;

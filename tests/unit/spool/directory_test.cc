@@ -27,7 +27,7 @@ TEST_CASE("a body lies in the bucket of its random end, readable and never writa
     NewBody body = spool.create(kId);
     write_all(body.writer.get(), "hello", "body");
     struct stat facts {};
-    REQUIRE(::stat((scratch / body_path(kId)).c_str(), &facts) == 0);
+    REQUIRE(::stat((scratch / ("bodies/" + body_path(kId))).c_str(), &facts) == 0);
     CHECK((facts.st_mode & 07777) == 0440);
     CHECK(read_whole(body.reader.get(), 100, "body") == "hello");
     CHECK_THROWS_AS(spool.create(kId), std::system_error);
