@@ -33,11 +33,9 @@ Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel
     channel.on<ipc::SessionEnded>(*this, &Peer::session_ended);
     channel.on<ipc::CheckSender>(*this, &Peer::check_sender);
     channel.on<ipc::CheckRecipient>(*this, &Peer::check_recipient);
-    // Only submit has a door for users of the host, only queued resolves, only the keeper learns
-    // about accounts: the name is master's word.
-    if (channel.peer().starts_with("submit.")) {
-        channel.on<ipc::LocalUser>(*this, &Peer::local_user);
-    }
+    // Users of the host go to submit alone, only queued resolves, only the keeper learns about
+    // accounts: the name is master's word.
+    if (channel.peer().starts_with("submit.")) service.local_door().add(channel);
     if (channel.peer() == "queued") channel.on<ipc::Resolve>(*this, &Peer::resolve);
     if (channel.peer() == "keeper") {
         channel.on<ipc::AskAccount>(*this, &Peer::ask_account);
@@ -47,6 +45,7 @@ Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel
 }
 
 Peer::~Peer() {
+    service_.local_door().remove(channel_);
     forget_clients();
 }
 
@@ -73,10 +72,6 @@ void Peer::closed(ipc::ConnectionClosed message) {
     if (found == connections_.end()) return;
     service_.throttle().close(message.service, message.client_ip);
     if (--found->second == 0) connections_.erase(found);
-}
-
-task<ipc::LocalUserAnswer> Peer::local_user(ipc::LocalUser message) {
-    co_return service_.local_user(message.uid);
 }
 
 task<ipc::ReplyText> Peer::check_sender(ipc::CheckSender message) {

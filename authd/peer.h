@@ -35,7 +35,6 @@ class Peer {
     task<ipc::SaslAnswer> sasl_continue(ipc::SaslContinue message);
     void sasl_abort(ipc::SaslAbort message);
     void session_ended(ipc::SessionEnded message);
-    task<ipc::LocalUserAnswer> local_user(ipc::LocalUser message);
     task<ipc::ReplyText> check_sender(ipc::CheckSender message);
     task<ipc::ReplyText> check_recipient(ipc::CheckRecipient message);
     task<ipc::Resolution> resolve(ipc::Resolve message);

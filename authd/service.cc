@@ -59,7 +59,9 @@ Service::Service(Nursery& nursery,
                  conf::AuthdConfig config)
     : nursery_(nursery), directory_(directory), workers_(workers), clock_(clock),
       config_(std::move(config)), book_(directory, config_), throttle_(config_, clock),
-      cache_(clock), tokens_(token_secret(directory), clock), keeper_(nursery, "keeper") {
+      cache_(clock), tokens_(token_secret(directory), clock),
+      local_door_(nursery, [this](uint32_t uid) { return local_user(uid); }),
+      keeper_(nursery, "keeper") {
     static_cast<void>(dummy_verifier()); // made before the first unknown user asks
 }
 
@@ -191,8 +193,8 @@ ipc::Resolution Service::resolve(const ipc::Resolve& question) {
     return resolution;
 }
 
-ipc::LocalUserAnswer Service::local_user(uint32_t uid) {
-    ipc::LocalUserAnswer answer;
+ipc::LocalArrival Service::local_user(uint32_t uid) {
+    ipc::LocalArrival arrival;
     const auto name = book_.users.names.find(uid);
     // A uid without a name may still send: as the number, so that nothing of cron is lost.
     const std::string local = name == book_.users.names.end() ? cat("uid", uid) : name->second;
@@ -200,10 +202,10 @@ ipc::LocalUserAnswer Service::local_user(uint32_t uid) {
     login.is_account = false;
     login.uid = uid;
     login.address = cat(local, '@', config_.hostname);
-    answer.known = true;
-    answer.address = login.address;
-    answer.token = tokens_.issue(std::move(login));
-    return answer;
+    arrival.uid = uid;
+    arrival.address = login.address;
+    arrival.token = tokens_.issue(std::move(login));
+    return arrival;
 }
 
 ipc::AccountFacts Service::account_facts(const Id& id) {

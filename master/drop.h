@@ -1,6 +1,6 @@
 // Messages that sendmail(1) left in drop/ while nobody listened. At the next start each one goes to
-// the submission daemon as an open file, whose owner is the sender; it is removed when that daemon
-// says that the queue has it. Master opens the files and never reads one.
+// authd as an open file, whose owner is the sender, and from there to the submission daemon; it is
+// removed when that one says that the queue has it. Master opens the files and never reads one.
 #pragma once
 
 #include "common/base/unique_fd.h"
@@ -24,7 +24,7 @@ class Drop {
     std::optional<std::pair<std::string, UniqueFd>> next();
     // done: removes it. Otherwise it stays for the next start.
     void finish(const std::string& name, bool done);
-    // The submission daemon died with messages in hand: they are tried again.
+    // A daemon died that may have had messages in hand: they are tried again.
     void retry();
     size_t in_hand() const { return in_hand_.size(); }
 

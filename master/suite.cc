@@ -92,7 +92,8 @@ void Suite::set_callbacks() {
         ended_.pulse();
     };
     children_.on_started = [this](const Child& child) {
-        if (child.service.name == "submit") {
+        // Either may have died with a message in its hand.
+        if (child.service.name == "submit" || child.service.name == "authd") {
             drop_.retry();
             offer_drop();
         }
@@ -174,11 +175,14 @@ void Suite::crash_loop(const std::string& instance) {
     stop();
 }
 
+// To authd, which says whose message it is; submit tells what became of it.
 void Suite::offer_drop() {
-    Child* submit = children_.find_running("submit");
-    if (!submit || stopping_ || drop_.in_hand() > 0) return;
+    Child* authd = children_.find_running("authd");
+    const bool both = authd && children_.find_running("submit");
+    if (!both || stopping_ || drop_.in_hand() > 0) return;
     if (auto message = drop_.next()) {
-        submit->control.send(ipc::OpenFile{"drop:" + message->first, std::move(message->second)});
+        authd->control.send(
+            ipc::OpenFile{cat(ipc::kDropPrefix, message->first), std::move(message->second)});
     }
 }
 

@@ -1,7 +1,6 @@
 #include "smtpd/drop.h"
 
 #include "common/base/text.h"
-#include "common/ipc/control.h"
 #include "common/net/stream.h"
 #include "common/smtp/client_reply.h"
 #include "common/smtp/data.h"
@@ -12,7 +11,6 @@
 #include "smtpd/server.h"
 
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <system_error>
@@ -117,18 +115,13 @@ task<bool> play(net::Stream& stream, Script& script) {
 
 } // namespace
 
-task<bool> play_drop(Server& server, UniqueFd script) {
-    struct stat status {};
-    if (::fstat(script.get(), &status) != 0) throw_errno("stat of a dropped message");
+task<bool> play_drop(Server& server, ipc::LocalArrival message) {
     auto [ours, theirs] = socket_pair(SOCK_STREAM);
     set_nonblocking(ours.get());
     set_nonblocking(theirs.get());
-    Arrival arrival;
-    arrival.door = Door::local;
-    arrival.uid = status.st_uid;
-    server.serve(std::move(theirs), std::move(arrival));
+    server.serve(std::move(theirs), local_arrival(message));
     net::Stream stream(server.nursery(), std::move(ours), limits::smtp_command_timeout_ms);
-    Script source(std::move(script));
+    Script source(std::move(message.descriptor));
     bool done = false;
     try {
         done = co_await play(stream, source);
@@ -138,19 +131,30 @@ task<bool> play_drop(Server& server, UniqueFd script) {
         done = false;
     }
     log::Event("smtp.drop", done ? log::Level::info : log::Level::error)
-        .with("uid", static_cast<int64_t>(status.st_uid))
+        .with("uid", static_cast<int64_t>(message.uid))
         .with("accepted", done ? "yes" : "no");
     co_return done;
 }
 
-task<> submit_drop(Server& server, ipc::Control& control, std::string name, UniqueFd script) {
+void Drops::take(ipc::LocalArrival message) {
+    if (message.drop_name == playing_) return;
+    if (message.drop_name == last_ && last_done_) return report_(last_, true);
+    playing_ = message.drop_name;
+    server_.nursery().spawn(submit(std::move(message)));
+}
+
+task<> Drops::submit(ipc::LocalArrival message) {
+    const std::string name = message.drop_name;
     bool done = false;
     try {
-        done = co_await play_drop(server, std::move(script));
+        done = co_await play_drop(server_, std::move(message));
     } catch (const std::system_error& e) {
         log::Event("smtp.drop", log::Level::error).with("name", name).with("error", e.what());
     }
-    control.report_drop(name.substr(kDropPrefix.size()), done);
+    if (playing_ == name) playing_.clear();
+    last_ = name;
+    last_done_ = done;
+    report_(name, done);
 }
 
 } // namespace tambo::smtpd

@@ -28,7 +28,9 @@ enum class Door { smtp, submission, submissions, local };
 struct Arrival {
     Door door = Door::smtp;
     net::SocketAddress peer;
-    uint32_t uid = 0; // local: SO_PEERCRED, or the owner of a file in drop/
+    // Of a user of this machine, as authd says: it knows them from the kernel.
+    uint32_t uid = 0;
+    std::string token, login;
 };
 
 // Ends the session from anywhere below: the reply goes out, then the connection closes.
@@ -78,7 +80,7 @@ class Session {
     task<> run();
     task<> talk();
     task<> admit();
-    task<> identify_local_user();
+    void admit_local_user();
     task<> greet();
     task<> read_commands();
     task<std::string_view> next_line(size_t bytes_max);

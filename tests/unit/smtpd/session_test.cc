@@ -295,9 +295,11 @@ bool play(World& world, std::string_view script) {
     UniqueFd file(::memfd_create("drop", MFD_CLOEXEC));
     write_all(file.get(), script, "drop");
     bool done = false;
-    world.run([](World& w, UniqueFd f, bool& out) -> task<> {
-        out = co_await play_drop(w.server, std::move(f));
-    }(world, std::move(file), done));
+    auto message = local_user(1000);
+    message.descriptor = std::move(file);
+    world.run([](World& w, ipc::LocalArrival m, bool& out) -> task<> {
+        out = co_await play_drop(w.server, std::move(m));
+    }(world, std::move(message), done));
     return done;
 }
 
@@ -329,4 +331,5 @@ TEST_CASE("role and doors come from master") {
     CHECK_FALSE(world.server.listen("imap", UniqueFd()));
     World users(Role::submission);
     CHECK_FALSE(users.server.listen("smtp", UniqueFd()));
+    CHECK_FALSE(users.server.listen("submit", UniqueFd())); // that door is authd's
 }
