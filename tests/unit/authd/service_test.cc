@@ -192,15 +192,47 @@ TEST_CASE("wrong, unknown, disabled and hostile names are refused alike") {
         {"%{env:PATH}", "x"},
     };
     for (const auto& [user, password] : cases) {
-        s.service->throttle().succeeded("192.0.2.9");
         conf::AuthdConfig quick = config();
         quick.login_delay_max_ms = 0;
+        quick.login_failures_per_address = 100;
         s.service->configure(quick);
         const auto answer = log_in(s, user, password);
         CHECK(answer.state == ipc::SaslState::refused);
         CHECK(answer.token.empty());
     }
     CHECK(s.keeper.attached.is_nil());
+}
+
+TEST_CASE("an address with too many failures is not heard, whatever the password") {
+    Suite s;
+    conf::AuthdConfig quick = config();
+    quick.login_delay_max_ms = 0;
+    s.service->configure(quick);
+    for (int i = 0; i < 4; ++i) {
+        CHECK(log_in(s, "alice@example.test", "wrong").state == ipc::SaslState::refused);
+    }
+    for (const auto* password : {"wrong", "alice-secret"}) {
+        const auto answer = log_in(s, "alice@example.test", password);
+        CHECK(answer.state == ipc::SaslState::unavailable);
+        CHECK(answer.reason == "throttled");
+        CHECK(answer.token.empty());
+    }
+    CHECK(s.keeper.attached.is_nil());
+    CHECK(log_in_as(s, "alice", "sid", "198.51.100.1") == ""); // from elsewhere she is heard
+}
+
+TEST_CASE("a success does not buy guesses at others") {
+    Suite s;
+    conf::AuthdConfig quick = config();
+    quick.login_delay_max_ms = 0;
+    s.service->configure(quick);
+    int heard = 0;
+    for (int i = 0; i < 20; ++i) {
+        CHECK(log_in_as(s, "bob", cat("bob", i)) == ""); // the attacker's own account
+        s.client.send(ipc::SessionEnded{cat("bob", i)});
+        heard += log_in(s, "alice@example.test", "guess").state == ipc::SaslState::refused;
+    }
+    CHECK(heard == 4);
 }
 
 TEST_CASE("who serves no logins can try no passwords") {
@@ -405,14 +437,14 @@ TEST_CASE("limits per address never touch loopback unless told to") {
     CHECK(throttle.open(ipc::Service::mx, "2001:db8::3").allowed);
     throttle.close(ipc::Service::mx, "2001:db8::3");
     CHECK_FALSE(throttle.open(ipc::Service::mx, "2001:db8::3").allowed); // rate
-    CHECK(throttle.failed("192.0.2.1") == 1000);
-    CHECK(throttle.failed("192.0.2.1") == 2000);
-    CHECK(throttle.failed("192.0.2.1") == 4000);
-    CHECK(throttle.may_authenticate("192.0.2.1"));
-    CHECK(throttle.failed("192.0.2.1") == 4000);
-    CHECK_FALSE(throttle.may_authenticate("192.0.2.1"));
+    CHECK(throttle.failed("192.0.2.1", "a@x") == 1000);
+    CHECK(throttle.failed("192.0.2.1", "a@x") == 2000);
+    CHECK(throttle.failed("192.0.2.1", "a@x") == 4000);
+    CHECK(throttle.may_authenticate("192.0.2.1", "a@x"));
+    CHECK(throttle.failed("192.0.2.1", "a@x") == 4000);
+    CHECK_FALSE(throttle.may_authenticate("192.0.2.1", "a@x"));
     clock.ms += 600'001;
-    CHECK(throttle.may_authenticate("192.0.2.1"));
+    CHECK(throttle.may_authenticate("192.0.2.1", "a@x"));
 }
 
 namespace {
