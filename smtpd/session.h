@@ -21,6 +21,7 @@ namespace tambo::smtpd {
 
 class Content;
 class SpoolFile;
+struct Authors;
 
 // Which door the client came through.
 enum class Door { smtp, submission, submissions, local };
@@ -109,6 +110,7 @@ class Session {
                              const Transaction& mail,
                              const smtp::Reply& reply);
     task<> check_author(const Content& content, const Transaction& mail);
+    task<> require_own(const Authors& authors, const Transaction& mail, smtp::ReplyText refusal);
     task<> look_up_client();
     // ---- cmd_auth.cc, cmd_tls.cc
     task<smtp::Reply> cmd_auth(std::string_view arguments);
