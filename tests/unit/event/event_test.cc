@@ -1,8 +1,12 @@
 #include "common/event/gate.h"
 #include "common/event/nursery.h"
 #include "common/event/workers.h"
+#include "common/sys/fdpass.h"
+#include "common/sys/log.h"
 
 #include <catch2/catch.hpp>
+
+#include <sys/socket.h>
 
 #include <stdexcept>
 #include <string>
@@ -104,4 +108,31 @@ TEST_CASE("workers hand their results back to the loop") {
         loop.run();
     }
     CHECK(total == 5000);
+}
+
+TEST_CASE("the loop sends events that had to wait") {
+    auto [a, b] = socket_pair(SOCK_SEQPACKET);
+    log::set_sink(std::move(a), "test");
+    Loop loop;
+    for (int i = 0; i < 5'000; ++i) log::Event("x.y").with("n", int64_t{i});
+    CHECK_FALSE(log::flush());
+    struct Reader {
+        Loop& loop;
+        int fd;
+        int got = 0;
+    } reader{loop, b.get()};
+    FdWatch watch(
+        loop, b.get(),
+        [](void* self, unsigned) {
+            auto* r = static_cast<Reader*>(self);
+            Datagram datagram;
+            const auto status = receive_datagram(r->fd, 4096, 0, datagram);
+            if (status == ReceiveStatus::received && ++r->got == 5'000) r->loop.stop();
+        },
+        &reader);
+    watch.arm_read(10'000);
+    loop.run();
+    CHECK(reader.got == 5'000);
+    CHECK(log::flush());
+    log::set_sink(UniqueFd(), "");
 }
