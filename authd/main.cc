@@ -55,5 +55,5 @@ int main() {
     entry.paths = {{accounts.get(), sandbox::Access::read_write}};
     control.report_ready(sandbox::enter(sandbox::profiles::authd, entry).missing());
     loop.run();
-    nursery.cancel();
+    nursery.finish();
 }

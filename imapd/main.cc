@@ -46,5 +46,5 @@ int main() {
     control.report_ready(sandbox::enter(sandbox::profiles::login, entry).missing());
     loop.run();
     service.on_connection_ended = nullptr;
-    nursery.cancel();
+    nursery.finish();
 }

@@ -35,5 +35,5 @@ int main() {
     control.report_ready(sandbox::enter(sandbox::profiles::logd, entry).missing());
     loop.run();
     server.drain();
-    nursery.cancel();
+    nursery.finish();
 }

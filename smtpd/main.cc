@@ -54,5 +54,5 @@ int main() {
     smtp::load_unicode_tables();
     control.report_ready(sandbox::enter(sandbox::profiles::smtpd, entry).missing());
     loop.run();
-    nursery.cancel();
+    nursery.finish();
 }

@@ -8,6 +8,10 @@
 
 namespace tambo {
 
+namespace {
+constexpr int kFinishRunsMax = 100;
+}
+
 // Fire-and-forget coroutine: destroys itself at its end.
 struct Nursery::Driver {
     struct promise_type : detail::FrameAllocator {
@@ -64,6 +68,14 @@ void Nursery::cancel() {
         waiter->unlink();
         waiter->cancel();
     }
+}
+
+void Nursery::finish() {
+    cancel();
+    on_empty = [this] { loop_.stop(); };
+    // Somebody else may stop the loop, too.
+    for (int runs = 0; count_ != 0 && runs < kFinishRunsMax; ++runs) loop_.run();
+    on_empty = nullptr;
 }
 
 Sleep::Sleep(Nursery& nursery, int64_t ms) : nursery_(nursery), ms_(ms) {}
