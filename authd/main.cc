@@ -40,7 +40,7 @@ int main() {
         if (!name.starts_with(ipc::kDropPrefix)) return service.take_file(name, file);
         const std::string dropped = name.substr(ipc::kDropPrefix.size());
         const bool passed = service.local_door().pass_file(dropped, std::move(file));
-        if (!passed) control.report_drop(dropped, false);
+        if (!passed) control.report_drop(dropped, ipc::DropOutcome::not_now);
     };
     for (const auto* name : {"aliases", "passwd"}) {
         if (const UniqueFd file = boot.take_file(name)) service.take_file(name, file);

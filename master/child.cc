@@ -70,7 +70,7 @@ void Child::retire(ipc::Retired message) {
 }
 
 void Child::drop_taken(ipc::DropTaken message) {
-    if (owner.on_drop_taken) owner.on_drop_taken(message.name, message.done);
+    if (owner.on_drop_taken) owner.on_drop_taken(message.name, message.outcome);
 }
 
 } // namespace tambo::master

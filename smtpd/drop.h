@@ -6,6 +6,7 @@
 
 #include "common/event/task.h"
 #include "common/ipc/messages/authd.h"
+#include "common/ipc/messages/control.h"
 
 #include <functional>
 #include <string>
@@ -17,7 +18,7 @@ class Server;
 class Drops {
   public:
     // report: tells master what became of a message. server outlives this.
-    using Report = std::function<void(const std::string& name, bool done)>;
+    using Report = std::function<void(const std::string& name, ipc::DropOutcome outcome)>;
     Drops(Server& server, Report report) : server_(server), report_(std::move(report)) {}
 
     // Plays the script that authd has passed. When authd dies master offers the message again that
@@ -30,11 +31,12 @@ class Drops {
     Server& server_;
     Report report_;
     std::string playing_, last_; // names
-    bool last_done_ = false;
+    ipc::DropOutcome last_outcome_ = ipc::DropOutcome::not_now;
 };
 
 // Plays the script in lockstep, as sendmail(1) would have: a refused command can never turn the
-// message's text into commands. True when the queue has the message for at least one recipient.
-task<bool> play_drop(Server& server, ipc::LocalArrival message);
+// message's text into commands. What is refused for good is returned to the owner of the file, or
+// to the postmaster where that one has no mail, like any message that cannot be delivered.
+task<ipc::DropOutcome> play_drop(Server& server, ipc::LocalArrival message);
 
 } // namespace tambo::smtpd

@@ -41,7 +41,7 @@ int main() {
     smtpd::Server server(service);
     for (const auto& name : boot.listener_names())
         server.listen(name, boot.take_listener(name));
-    smtpd::Drops drops(server, [&](const auto& name, bool done) { control.report_drop(name, done); });
+    smtpd::Drops drops(server, [&](const auto& n, auto what) { control.report_drop(n, what); });
     server.on_drop = [&](ipc::LocalArrival message) { drops.take(std::move(message)); };
     control.on_file = [&](const auto& name, const UniqueFd& file) { tls.take_file(name, file); };
     control.on_configure = [&](const ipc::Configure& message) {

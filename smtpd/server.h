@@ -28,6 +28,7 @@ class Server {
     // Starts a session on a non-blocking socket.
     void serve(UniqueFd socket, Arrival arrival);
     Nursery& nursery() { return service_.nursery; }
+    Service& service() { return service_; }
     // No new connection, no new command; calls done when the last session has ended, at the latest
     // after grace_ms (what still runs then is cut off).
     void drain(int64_t grace_ms, std::function<void()> done);

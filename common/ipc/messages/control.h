@@ -120,14 +120,20 @@ struct Retired {
     template <class V> void visit(V& v) { v(connections); }
 };
 
-// child (submit; authd for what is no message at all) -> master: the message of the file that was
-// passed as OpenFile "drop:<name>" is durably accepted (done: master removes the file) or could not
-// be taken now (it stays).
+enum class DropOutcome : uint8_t {
+    taken,   // it is durably accepted, or its owner has got it back: master removes the file
+    refused, // for good: master sets the file aside
+    not_now, // the file stays, and is tried again
+    last_ = not_now
+};
+
+// child (submit; authd for what is no message at all) -> master: what became of the file that was
+// passed as OpenFile "drop:<name>".
 struct DropTaken {
     static constexpr uint16_t kType = 0x010D;
     std::string name; // without "drop:"
-    bool done = false;
-    template <class V> void visit(V& v) { v(name, done); }
+    DropOutcome outcome = DropOutcome::not_now;
+    template <class V> void visit(V& v) { v(name, outcome); }
 };
 
 } // namespace tambo::ipc
