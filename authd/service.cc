@@ -19,7 +19,7 @@ constexpr size_t kHashBacklogMax = 100;
 constexpr size_t kFileBytesMax = 4u << 20; // of aliases and passwd
 // Of the recipients in one Resolution; the rest of the datagram is for its other fields.
 constexpr size_t kRecipientsBytesMax = limits::ipc_message_bytes - 3 * 1024;
-static_assert(kRecipientsBytesMax > limits::alias_expansion_bytes + 512, "one must fit");
+static_assert(kRecipientsBytesMax > limits::alias_expansion_bytes + 1000, "one must fit");
 
 // The key under which tokens are made; created once, so that tokens survive a restart.
 std::string token_secret(Directory& directory) {
@@ -164,6 +164,9 @@ ipc::ResolvedRecipient Service::resolve_one(const ipc::Resolve& question,
     }
     resolved.refusal = refusal_of(expansion.verdict);
     resolved.targets = std::move(expansion.targets);
+    if (resolved.refusal.code != 0) return resolved;
+    if (expansion.stand_in) resolved.targets.push_back(std::move(*expansion.stand_in));
+    resolved.missing = std::move(expansion.missing);
     return resolved;
 }
 

@@ -164,7 +164,9 @@ struct Target {
 struct ResolvedRecipient {
     ReplyText refusal; // code 0: accepted
     std::vector<Target> targets;
-    template <class V> void visit(V& v) { v(refusal, targets); }
+    // Targets of an alias that lead nowhere; the postmaster is among the targets in their place.
+    std::vector<std::string> missing;
+    template <class V> void visit(V& v) { v(refusal, targets, missing); }
 };
 
 struct Resolution {
