@@ -18,6 +18,7 @@ Admin::Admin(Service& service, ipc::AdminServer& server) : service_(service) {
     add(server, "alias.list", &Admin::alias_list);
     add(server, "alias.add", &Admin::alias_add);
     add(server, "alias.remove", &Admin::alias_remove);
+    add(server, "alias.check", &Admin::alias_check);
     add(server, "address.explain", &Admin::address_explain);
     add(server, "postmaster", &Admin::postmaster);
     add(server, "user.list", &Admin::user_list);

@@ -28,6 +28,7 @@ class Admin {
     ipc::AdminAnswer alias_list(const Words& words);
     ipc::AdminAnswer alias_add(const Words& words);
     ipc::AdminAnswer alias_remove(const Words& words);
+    ipc::AdminAnswer alias_check(const Words& words);
     ipc::AdminAnswer address_explain(const Words& words);
     ipc::AdminAnswer postmaster(const Words& words);
     // admin_users.cc
@@ -41,6 +42,8 @@ class Admin {
     task<ipc::AdminAnswer> password_set(ipc::AdminRequest request, ipc::Asker asker);
     task<ipc::AdminAnswer> password_check(ipc::AdminRequest request, ipc::Asker asker);
 
+    ipc::AdminAnswer list_aliases(const std::string& domain, bool dangling_only);
+    std::string state_of(const Alias& alias);
     std::optional<std::string> alias_target(const Alias& alias, const smtp::Address& target);
     Account require_account(const std::string& text);
     ipc::AdminAnswer set_disabled(const Words& words, bool disabled);

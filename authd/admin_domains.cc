@@ -4,6 +4,8 @@
 
 #include <sysexits.h>
 
+#include <algorithm>
+
 namespace tambo::authd {
 
 namespace {
@@ -88,15 +90,41 @@ ipc::AdminAnswer Admin::domain_enable(const Words& words) {
     return {};
 }
 
-ipc::AdminAnswer Admin::alias_list(const Words& words) {
+// "missing" or "disabled": nobody gets what is meant for this target. Empty otherwise.
+std::string Admin::state_of(const Alias& alias) {
+    const auto target = smtp::parse_address(alias.target);
+    if (!target) return "missing";
+    // An alias that names itself keeps the account of its name.
+    if (target->local_key == alias.local && target->domain_key == alias.domain) {
+        const auto own = service_.directory().account(alias.local, alias.domain);
+        return !own ? "missing" : own->disabled ? "disabled" : "";
+    }
+    switch (expand(service_.book(), *target).verdict) {
+    case Expansion::Verdict::unknown:
+        return "missing";
+    case Expansion::Verdict::disabled:
+        return "disabled";
+    default:
+        return {};
+    }
+}
+
+ipc::AdminAnswer Admin::list_aliases(const std::string& domain, bool dangling_only) {
     ipc::AdminAnswer answer;
-    answer.columns = {"alias", "target"};
-    const std::string domain = words.empty() ? std::string() : domain_key(words[0]);
+    answer.columns = {"alias", "target", "state"};
     for (const auto& a : service_.directory().aliases(domain)) {
-        answer.rows.push_back({cat(a.local, '@', a.domain), a.target});
+        std::string state = state_of(a);
+        if (dangling_only && state != "missing") continue;
+        answer.rows.push_back({cat(a.local, '@', a.domain), a.target, std::move(state)});
     }
     return answer;
 }
+
+ipc::AdminAnswer Admin::alias_list(const Words& words) {
+    return list_aliases(words.empty() ? std::string() : domain_key(words[0]), false);
+}
+
+ipc::AdminAnswer Admin::alias_check(const Words&) { return list_aliases({}, true); }
 
 // The target as it stands in the alias, whatever its case; nullopt if it is none.
 std::optional<std::string> Admin::alias_target(const Alias& alias, const smtp::Address& target) {
@@ -115,11 +143,21 @@ ipc::AdminAnswer Admin::alias_add(const Words& words) {
         throw Refused{EX_NOHOST, cat("no domain ", alias.domain, "; tambo domain add ",
                                      alias.domain)};
     }
-    size_t added = 0;
+    std::vector<std::string> targets;
+    const bool force = std::ranges::find(words, "force") != words.end(); // no address
     for (size_t i = 1; i < words.size(); ++i) {
+        if (words[i] == "force") continue;
         const auto target = address_of(words[i]);
-        if (alias_target(alias, target)) continue;
         alias.target = target.text();
+        if (!force && state_of(alias) == "missing") {
+            throw Refused{EX_NOUSER, cat(alias.target, " leads nowhere: there is no such account "
+                                                       "or alias; --force adds it all the same")};
+        }
+        if (!alias_target(alias, target)) targets.push_back(alias.target);
+    }
+    size_t added = 0;
+    for (const auto& target : targets) {
+        alias.target = target;
         added += service_.directory().add_alias(alias);
     }
     if (added == 0) throw Refused{EX_CANTCREAT, "the alias has these targets already"};
@@ -142,7 +180,12 @@ ipc::AdminAnswer Admin::alias_remove(const Words& words) {
 }
 
 ipc::AdminAnswer Admin::address_explain(const Words& words) {
-    const auto address = smtp::parse_address(word(words, 0, "ADDRESS"));
+    std::string text = word(words, 0, "ADDRESS");
+    // A bare name, as sendmail(1) takes it: of this host.
+    if (!text.empty() && text.find('@') == std::string::npos) {
+        text = cat(text, '@', service_.config().hostname);
+    }
+    const auto address = smtp::parse_address(text);
     if (!address) throw Refused{EX_DATAERR, "not a mail address"};
     const Expansion expansion = expand(service_.book(), *address);
     ipc::AdminAnswer answer;
@@ -150,6 +193,13 @@ ipc::AdminAnswer Admin::address_explain(const Words& words) {
     for (const auto& target : expansion.targets) {
         const bool local = target.kind == ipc::TargetKind::local;
         answer.rows.push_back({local ? "local" : "remote", target.address, target.detail, ""});
+    }
+    if (!expansion.targets.empty()) {
+        for (const auto& missing : expansion.missing)
+            answer.rows.push_back({"missing", missing, "", ""});
+        if (expansion.stand_in) {
+            answer.rows.push_back({"instead", expansion.stand_in->address, "", ""});
+        }
     }
     if (expansion.verdict != Expansion::Verdict::good) {
         const auto reply = refusal_of(expansion.verdict);

@@ -81,9 +81,17 @@ ipc::AdminAnswer Admin::user_show(const Words& words) {
 ipc::AdminAnswer Admin::user_remove(const Words& words) {
     if (words.empty()) throw Refused{EX_USAGE, "missing ADDRESS"};
     const Account account = require_account(words[0]);
+    const auto dangling = [this] { return list_aliases({}, true).rows; };
+    const auto before = dangling();
     service_.directory().remove_account(account.id);
     service_.account_changed(account.id, true);
-    return {};
+    // What leads nowhere now, so that nobody finds out by lost mail.
+    ipc::AdminAnswer answer;
+    answer.columns = {"alias", "target", "state"};
+    for (auto& row : dangling()) {
+        if (std::ranges::find(before, row) == before.end()) answer.rows.push_back(std::move(row));
+    }
+    return answer;
 }
 
 ipc::AdminAnswer Admin::set_disabled(const Words& words, bool disabled) {

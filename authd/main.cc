@@ -43,8 +43,13 @@ int main() {
     ipc::AdminServer admin_server(nursery, boot.take_listener("control"));
     authd::Admin admin(service, admin_server);
 
-    control.on_file = [&](const std::string& name, const UniqueFd& file) {
-        service.take_file(name, file);
+    service.local_door().listen(boot.take_listener("submit"));
+
+    control.on_file = [&](const std::string& name, UniqueFd file) {
+        if (!name.starts_with(ipc::kDropPrefix)) return service.take_file(name, file);
+        const std::string dropped = name.substr(ipc::kDropPrefix.size());
+        const bool passed = service.local_door().pass_file(dropped, std::move(file));
+        if (!passed) control.report_drop(dropped, ipc::DropOutcome::not_now);
     };
     for (const auto* name : {"aliases", "passwd"}) {
         if (const UniqueFd file = boot.take_file(name)) service.take_file(name, file);
@@ -56,5 +61,5 @@ int main() {
 
     control.report_ready(isolation.missing());
     loop.run();
-    nursery.cancel();
+    nursery.finish();
 }

@@ -22,6 +22,13 @@ std::optional<ipc::Service> login_class(std::string_view peer) {
     return std::nullopt;
 }
 
+ipc::SaslAnswer unavailable(std::string reason) {
+    ipc::SaslAnswer answer;
+    answer.state = ipc::SaslState::unavailable;
+    answer.reason = std::move(reason);
+    return answer;
+}
+
 } // namespace
 
 Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel_(channel) {
@@ -33,11 +40,9 @@ Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel
     channel.on<ipc::SessionEnded>(*this, &Peer::session_ended);
     channel.on<ipc::CheckSender>(*this, &Peer::check_sender);
     channel.on<ipc::CheckRecipient>(*this, &Peer::check_recipient);
-    // Only submit has a door for users of the host, only queued resolves, only the keeper learns
-    // about accounts: the name is master's word.
-    if (channel.peer().starts_with("submit.")) {
-        channel.on<ipc::LocalUser>(*this, &Peer::local_user);
-    }
+    // Users of the host go to submit alone, only queued resolves, only the keeper learns about
+    // accounts: the name is master's word.
+    if (channel.peer().starts_with("submit.")) service.local_door().add(channel);
     if (channel.peer() == "queued") channel.on<ipc::Resolve>(*this, &Peer::resolve);
     if (channel.peer() == "keeper") {
         channel.on<ipc::AskAccount>(*this, &Peer::ask_account);
@@ -47,6 +52,7 @@ Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel
 }
 
 Peer::~Peer() {
+    service_.local_door().remove(channel_);
     forget_clients();
 }
 
@@ -73,10 +79,6 @@ void Peer::closed(ipc::ConnectionClosed message) {
     if (found == connections_.end()) return;
     service_.throttle().close(message.service, message.client_ip);
     if (--found->second == 0) connections_.erase(found);
-}
-
-task<ipc::LocalUserAnswer> Peer::local_user(ipc::LocalUser message) {
-    co_return service_.local_user(message.uid);
 }
 
 task<ipc::ReplyText> Peer::check_sender(ipc::CheckSender message) {
@@ -116,14 +118,6 @@ task<ipc::SaslAnswer> Peer::sasl_start(ipc::SaslStart message) {
     const auto mechanism = smtp::find_mechanism(message.mechanism);
     if (!mechanism) {
         refused.reason = "mechanism";
-        co_return refused;
-    }
-    if (!service_.throttle().may_authenticate(message.client_ip)) {
-        refused.state = ipc::SaslState::unavailable;
-        refused.reason = "throttled";
-        log::Event("auth.throttled", log::Level::notice)
-            .sid(message.sid)
-            .with("ip", message.client_ip);
         co_return refused;
     }
     Exchange exchange{std::move(message), smtp::SaslExchange(*mechanism)};
@@ -167,9 +161,11 @@ task<ipc::SaslAnswer> Peer::progress(Exchange exchange, smtp::SaslExchange::Stat
     co_return answer;
 }
 
-task<ipc::SaslAnswer> Peer::refuse(Exchange exchange, std::string user, std::string reason) {
+// Counted in any case. Whoever is not heard any more is told nothing about the password.
+task<ipc::SaslAnswer> Peer::refuse(Exchange exchange, Claim claim, std::string reason) {
     const ipc::SaslStart& start = exchange.start;
-    const int64_t delay_ms = service_.throttle().failed(start.client_ip);
+    const bool heard = service_.throttle().may_authenticate(start.client_ip, claim.key);
+    const int64_t delay_ms = service_.throttle().failed(start.client_ip, claim.key);
     // The address stands before anything the client chose (fail2ban).
     log::Event("auth.failed", log::Level::notice)
         .sid(start.sid)
@@ -177,7 +173,8 @@ task<ipc::SaslAnswer> Peer::refuse(Exchange exchange, std::string user, std::str
         .with("mechanism", start.mechanism)
         .with("tls", start.tls)
         .with("reason", reason)
-        .with("user", user);
+        .with("user", claim.user);
+    if (!heard) co_return throttled(start, claim);
     if (delay_ms > 0) co_await sleep_ms(service_.nursery(), delay_ms);
     ipc::SaslAnswer answer;
     answer.state = ipc::SaslState::refused;
@@ -185,33 +182,42 @@ task<ipc::SaslAnswer> Peer::refuse(Exchange exchange, std::string user, std::str
     co_return answer;
 }
 
+ipc::SaslAnswer Peer::throttled(const ipc::SaslStart& start, const Claim& claim) {
+    log::Event("auth.throttled", log::Level::notice)
+        .sid(start.sid)
+        .with("ip", start.client_ip)
+        .with("user", claim.user);
+    return unavailable("throttled");
+}
+
 task<ipc::SaslAnswer> Peer::finish(Exchange exchange) {
     const smtp::Credentials& credentials = exchange.sasl.credentials();
-    const std::string user = credentials.authentication;
+    Claim claim{credentials.authentication, {}};
+    if (const auto address = smtp::parse_address(claim.user)) claim.key = address->key();
+    const ipc::SaslStart& start = exchange.start;
+    Throttle& throttle = service_.throttle();
+    if (!throttle.may_authenticate(start.client_ip, claim.key)) co_return throttled(start, claim);
     const bool acts_as_other =
-        !credentials.authorization.empty() && credentials.authorization != user;
+        !credentials.authorization.empty() && credentials.authorization != claim.user;
     std::string password = credentials.password;
-    const auto service = exchange.start.service;
-    std::string name = user;
+    std::string name = claim.user;
+    const auto service = start.service;
     auto checked =
         co_await service_.check_password(std::move(name), std::move(password), service);
-    if (checked.busy) {
-        ipc::SaslAnswer busy;
-        busy.state = ipc::SaslState::unavailable;
-        busy.reason = "busy";
-        co_return busy;
-    }
+    if (checked.busy) co_return unavailable("busy");
     if (checked.ok && acts_as_other) {
         checked.ok = false;
         checked.reason = "authorization";
     }
     if (!checked.ok) {
         std::string reason = checked.reason;
-        std::string who = user;
-        auto refused = co_await refuse(std::move(exchange), std::move(who), std::move(reason));
+        auto refused = co_await refuse(std::move(exchange), std::move(claim), std::move(reason));
         co_return refused;
     }
-    service_.throttle().succeeded(exchange.start.client_ip);
+    // Guesses that ran beside this one may have used up what the network has: then the right one
+    // must not be told from the others.
+    if (!throttle.may_authenticate(start.client_ip, claim.key)) co_return throttled(start, claim);
+    throttle.succeeded(start.client_ip, claim.key);
     Account account = std::move(checked.account);
     auto answer = co_await attach(std::move(exchange), std::move(account));
     co_return answer;

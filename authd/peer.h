@@ -24,6 +24,11 @@ class Peer {
         smtp::SaslExchange sasl;
     };
 
+    // Who a client says it is: the name as given, and its key where it is an address.
+    struct Claim {
+        std::string user, key;
+    };
+
     struct Session {
         Id account;
         std::string client_ip;
@@ -35,7 +40,6 @@ class Peer {
     task<ipc::SaslAnswer> sasl_continue(ipc::SaslContinue message);
     void sasl_abort(ipc::SaslAbort message);
     void session_ended(ipc::SessionEnded message);
-    task<ipc::LocalUserAnswer> local_user(ipc::LocalUser message);
     task<ipc::ReplyText> check_sender(ipc::CheckSender message);
     task<ipc::ReplyText> check_recipient(ipc::CheckRecipient message);
     task<ipc::Resolution> resolve(ipc::Resolve message);
@@ -47,7 +51,8 @@ class Peer {
     task<ipc::SaslAnswer> attach(Exchange exchange, Account account);
     bool open_session(const ipc::SaslStart& start, const Account& account);
     void close_session(const std::string& sid);
-    task<ipc::SaslAnswer> refuse(Exchange exchange, std::string user, std::string reason);
+    task<ipc::SaslAnswer> refuse(Exchange exchange, Claim claim, std::string reason);
+    ipc::SaslAnswer throttled(const ipc::SaslStart& start, const Claim& claim);
     void forget_clients();
 
     Service& service_;

@@ -10,6 +10,8 @@ namespace tambo::authd {
 
 namespace {
 
+constexpr size_t kMissingBytesMax = 300;
+
 class Walk {
   public:
     explicit Walk(AddressBook& book) : book_(book) {}
@@ -31,12 +33,15 @@ class Walk {
     void add_mailbox(const AddressBook::Mailbox& mailbox, std::string_view detail);
     void add_remote(const smtp::Address& address);
     void add_postmaster(std::string_view detail);
+    void miss(std::string_view target);
+    void find_stand_in();
 
     AddressBook& book_;
     std::set<std::string> seen_;
     std::set<std::string> added_;
     Expansion out_;
     size_t bytes_ = 0; // of the targets, as they go to queued
+    size_t missing_bytes_ = 0;
     bool loop_ = false, disabled_ = false, too_large_ = false, no_postmaster_ = false;
 };
 
@@ -52,6 +57,7 @@ void Walk::add(ipc::Target target) {
 void Walk::add_mailbox(const AddressBook::Mailbox& mailbox, std::string_view detail) {
     if (mailbox.disabled) {
         disabled_ = true;
+        miss(mailbox.address);
         return;
     }
     if (!added_.insert(mailbox.account.text()).second) return;
@@ -89,7 +95,10 @@ void Walk::visit_all(const std::vector<std::string>& texts,
                                      ? cat(text, '@', book_.hostname())
                                      : text;
         const auto target = smtp::parse_address(full);
-        if (!target) continue;
+        if (!target) {
+            miss(text);
+            continue;
+        }
         // An alias may keep the mailbox of its own name by naming it.
         if (target->key() == from.key()) {
             if (const auto own = book_.mailbox(from.local_key, from.domain_key)) {
@@ -159,13 +168,33 @@ void Walk::visit(const smtp::Address& address, int depth) {
     // RFC 5321 4.5.1: every domain has a postmaster.
     if (base == "postmaster") return add_postmaster(detail);
     const auto catch_all = book_.aliases("*", address.domain_key);
-    if (!catch_all.empty()) visit_all(catch_all, address, {}, depth);
+    if (!catch_all.empty()) return visit_all(catch_all, address, {}, depth);
+    // RFC 2142 4: whoever has to complain about a domain writes there.
+    if (base == "abuse") return add_postmaster(detail);
+    miss(address.text());
+}
+
+// Names for the log, as many as fit beside the targets.
+void Walk::miss(std::string_view target) {
+    missing_bytes_ += target.size();
+    if (missing_bytes_ <= kMissingBytesMax) out_.missing.emplace_back(target);
+}
+
+void Walk::find_stand_in() {
+    const auto mailbox = book_.postmaster();
+    if (!mailbox || mailbox->disabled || added_.contains(mailbox->account.text())) return;
+    ipc::Target target;
+    target.kind = ipc::TargetKind::local;
+    target.account = mailbox->account;
+    target.address = mailbox->address;
+    out_.stand_in = std::move(target);
 }
 
 Expansion Walk::result(bool is_local) {
     using Verdict = Expansion::Verdict;
     out_.is_local = is_local;
     if (too_large_) out_.targets.clear();
+    if (!out_.targets.empty() && missing_bytes_ > 0) find_stand_in();
     out_.verdict = too_large_                ? Verdict::too_large
                    : !out_.targets.empty()   ? Verdict::good
                    : disabled_               ? Verdict::disabled

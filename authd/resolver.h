@@ -51,6 +51,11 @@ struct Expansion {
     Verdict verdict = Verdict::unknown;
     std::vector<ipc::Target> targets; // without repeats
     bool is_local = false;            // the address itself is in a domain of ours
+    // Targets of aliases that lead nowhere while others do, some of them: local names that are not
+    // there or disabled, texts that are no address. Mail for them goes to stand_in, the postmaster,
+    // unless that is among the targets anyway: it is never silently less.
+    std::vector<std::string> missing;
+    std::optional<ipc::Target> stand_in;
 };
 
 // A non-local address expands to itself as a remote target: whether it may is the caller's

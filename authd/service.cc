@@ -19,7 +19,7 @@ constexpr size_t kHashBacklogMax = 100;
 constexpr size_t kFileBytesMax = 4u << 20; // of aliases and passwd
 // Of the recipients in one Resolution; the rest of the datagram is for its other fields.
 constexpr size_t kRecipientsBytesMax = limits::ipc_message_bytes - 3 * 1024;
-static_assert(kRecipientsBytesMax > limits::alias_expansion_bytes + 512, "one must fit");
+static_assert(kRecipientsBytesMax > limits::alias_expansion_bytes + 1000, "one must fit");
 
 // The key under which tokens are made; created once, so that tokens survive a restart.
 std::string token_secret(Directory& directory) {
@@ -59,7 +59,9 @@ Service::Service(Nursery& nursery,
                  conf::AuthdConfig config)
     : nursery_(nursery), directory_(directory), workers_(workers), clock_(clock),
       config_(std::move(config)), book_(directory, config_), throttle_(config_, clock),
-      cache_(clock), tokens_(token_secret(directory), clock), keeper_(nursery, "keeper") {
+      cache_(clock), tokens_(token_secret(directory), clock),
+      local_door_(nursery, [this](uint32_t uid) { return local_user(uid); }),
+      keeper_(nursery, "keeper") {
     static_cast<void>(dummy_verifier()); // made before the first unknown user asks
 }
 
@@ -162,6 +164,9 @@ ipc::ResolvedRecipient Service::resolve_one(const ipc::Resolve& question,
     }
     resolved.refusal = refusal_of(expansion.verdict);
     resolved.targets = std::move(expansion.targets);
+    if (resolved.refusal.code != 0) return resolved;
+    if (expansion.stand_in) resolved.targets.push_back(std::move(*expansion.stand_in));
+    resolved.missing = std::move(expansion.missing);
     return resolved;
 }
 
@@ -191,8 +196,8 @@ ipc::Resolution Service::resolve(const ipc::Resolve& question) {
     return resolution;
 }
 
-ipc::LocalUserAnswer Service::local_user(uint32_t uid) {
-    ipc::LocalUserAnswer answer;
+ipc::LocalArrival Service::local_user(uint32_t uid) {
+    ipc::LocalArrival arrival;
     const auto name = book_.users.names.find(uid);
     // A uid without a name may still send: as the number, so that nothing of cron is lost.
     const std::string local = name == book_.users.names.end() ? cat("uid", uid) : name->second;
@@ -200,10 +205,10 @@ ipc::LocalUserAnswer Service::local_user(uint32_t uid) {
     login.is_account = false;
     login.uid = uid;
     login.address = cat(local, '@', config_.hostname);
-    answer.known = true;
-    answer.address = login.address;
-    answer.token = tokens_.issue(std::move(login));
-    return answer;
+    arrival.uid = uid;
+    arrival.address = login.address;
+    arrival.token = tokens_.issue(std::move(login));
+    return arrival;
 }
 
 ipc::AccountFacts Service::account_facts(const Id& id) {

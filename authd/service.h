@@ -2,6 +2,7 @@
 #pragma once
 
 #include "authd/directory.h"
+#include "authd/local_door.h"
 #include "authd/passwords.h"
 #include "authd/resolver.h"
 #include "authd/system_names.h"
@@ -55,7 +56,8 @@ class Service {
     ipc::ReplyText check_sender(const std::string& token, const std::string& address);
     ipc::ReplyText check_recipient(const ipc::CheckRecipient& question);
     ipc::Resolution resolve(const ipc::Resolve& question);
-    ipc::LocalUserAnswer local_user(uint32_t uid);
+    // What a user of the host is worth: uid, token and address are filled in.
+    ipc::LocalArrival local_user(uint32_t uid);
     ipc::AccountFacts account_facts(const Id& account);
     // Whether the password fits; suspends while it is hashed. No difference between an unknown
     // user and a wrong password but the event.
@@ -86,6 +88,7 @@ class Service {
     const conf::AuthdConfig& config() const { return config_; }
     ipc::Channel& keeper() { return keeper_; }
     Tokens& tokens() { return tokens_; }
+    LocalDoor& local_door() { return local_door_; }
 
   private:
     bool may_send_as(const Login& login, const smtp::Address& address);
@@ -100,6 +103,7 @@ class Service {
     Throttle throttle_;
     SuccessCache cache_;
     Tokens tokens_;
+    LocalDoor local_door_;
     ipc::Channel keeper_;
     std::set<Id> full_; // accounts over their quota, as the keeper says
 };

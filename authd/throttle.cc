@@ -59,28 +59,26 @@ void Throttle::close(ipc::Service, std::string_view client_ip) {
     if (found != clients_.end() && found->second.connections > 0) found->second.connections--;
 }
 
-bool Throttle::may_authenticate(std::string_view client_ip) {
+Failures::Limits Throttle::failure_limits() const {
+    return {config_.login_failures_per_address, config_.login_failure_window_ms,
+            config_.login_delay_max_ms};
+}
+
+bool Throttle::may_authenticate(std::string_view client_ip, std::string_view account) {
     if (is_exempt(client_ip)) return true;
-    const auto found = clients_.find(network_of(client_ip));
-    if (found == clients_.end()) return true;
-    auto& failures = found->second.failures_ms;
-    expire(failures, clock_.monotonic_ms() - config_.login_failure_window_ms);
-    return static_cast<int64_t>(failures.size()) < config_.login_failures_per_address;
+    return failures_.may_try(network_of(client_ip), account, clock_.monotonic_ms(),
+                             failure_limits());
 }
 
-int64_t Throttle::failed(std::string_view client_ip) {
+int64_t Throttle::failed(std::string_view client_ip, std::string_view account) {
     if (is_exempt(client_ip)) return 0;
-    auto& failures = clients_[network_of(client_ip)].failures_ms;
-    const int64_t now = clock_.monotonic_ms();
-    expire(failures, now - config_.login_failure_window_ms);
-    failures.push_back(now);
-    const size_t doublings = std::min<size_t>(failures.size() - 1, 20);
-    return std::min(config_.login_delay_max_ms, int64_t{1000} << doublings);
+    return failures_.failed(network_of(client_ip), account, clock_.monotonic_ms(),
+                            failure_limits());
 }
 
-void Throttle::succeeded(std::string_view client_ip) {
-    const auto found = clients_.find(network_of(client_ip));
-    if (found != clients_.end()) found->second.failures_ms.clear();
+void Throttle::succeeded(std::string_view client_ip, std::string_view account) {
+    if (is_exempt(client_ip)) return;
+    failures_.succeeded(network_of(client_ip), account, clock_.monotonic_ms());
 }
 
 bool Throttle::open_session(const Id& account, std::string_view client_ip) {
@@ -121,12 +119,11 @@ void Throttle::tidy() {
     const int64_t now = clock_.monotonic_ms();
     for (auto& [network, client] : clients_) {
         expire(client.recent_ms, now - kMinuteMs);
-        expire(client.failures_ms, now - config_.login_failure_window_ms);
     }
     std::erase_if(clients_, [](const auto& entry) {
-        const Client& client = entry.second;
-        return client.connections == 0 && client.recent_ms.empty() && client.failures_ms.empty();
+        return entry.second.connections == 0 && entry.second.recent_ms.empty();
     });
+    failures_.tidy(now, failure_limits());
     const int64_t today = clock_.now().ms / kDayMs;
     std::erase_if(logins_, [today](const auto& entry) { return entry.second.day != today; });
 }

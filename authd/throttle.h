@@ -2,6 +2,7 @@
 // Loopback and local peers are never limited unless limits.loopback says so.
 #pragma once
 
+#include "authd/failures.h"
 #include "authd/token.h"
 #include "common/base/id.h"
 #include "common/base/time.h"
@@ -26,11 +27,12 @@ class Throttle {
     ipc::ConnectionVerdict open(ipc::Service service, std::string_view client_ip);
     void close(ipc::Service service, std::string_view client_ip);
 
-    // Whether the address may try a password at all now.
-    bool may_authenticate(std::string_view client_ip);
-    // How long to wait before a failure is answered: 1, 2, 4, ... s up to the configured maximum.
-    int64_t failed(std::string_view client_ip);
-    void succeeded(std::string_view client_ip);
+    // Failed logins (authd/failures.h). account: the key of the address that the client gave, empty
+    // if it gave none.
+    bool may_authenticate(std::string_view client_ip, std::string_view account);
+    // How long to wait before a failure is answered, up to the configured maximum.
+    int64_t failed(std::string_view client_ip, std::string_view account);
+    void succeeded(std::string_view client_ip, std::string_view account);
 
     // Counts an IMAP or POP3 session of the account from the address; false: it has as many as it
     // may. Sessions that are exempt are counted as well, for the day that they are not.
@@ -46,19 +48,20 @@ class Throttle {
   private:
     struct Client {
         int64_t connections = 0;
-        std::deque<int64_t> recent_ms;   // connections within the last minute
-        std::deque<int64_t> failures_ms; // within the failure window
+        std::deque<int64_t> recent_ms; // connections within the last minute
     };
     struct Day {
         int64_t day = 0;
         int64_t messages = 0, recipients = 0;
     };
     bool is_exempt(std::string_view client_ip) const;
+    Failures::Limits failure_limits() const;
     static void expire(std::deque<int64_t>& times, int64_t before);
 
     conf::AuthdConfig config_;
     Clock& clock_;
     std::map<std::string, Client, std::less<>> clients_; // by /32 or /64
+    Failures failures_;
     std::map<std::string, Day, std::less<>> logins_;
     std::map<std::pair<Id, std::string>, int64_t> sessions_; // by account and /32 or /64
 };

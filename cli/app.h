@@ -24,6 +24,10 @@ void add_suite_commands(CLI::App& app, Context& context, Action& action);
 void add_certificate_command(CLI::App& app, Context& context, Action& action);
 void add_quickstart_command(CLI::App& app, Context& context, Action& action);
 
+// A warning for each target of an alias that is not there, some of them; says nothing while the
+// suite is down, or to who may not ask it.
+void warn_of_dangling_aliases(Context& context);
+
 // Parses and runs; prints errors. Returns the exit status (sysexits(3)).
 int run_tambo(int argc, char** argv);
 

@@ -8,6 +8,7 @@
 #include "common/base/text.h"
 
 #include <memory>
+#include <system_error>
 
 namespace tambo::cli {
 
@@ -81,7 +82,8 @@ void add_user_commands(CLI::App& app, Context& context, Action& action) {
             return set_password(context, *add_options, "user.add");
         };
     });
-    add_verb(*user, context, action, "rm", "user.remove", "ADDRESS", "remove an account", 1, 1);
+    add_verb(*user, context, action, "rm", "user.remove", "ADDRESS",
+             "remove an account; shows the aliases that lead nowhere now", 1, 1);
     add_verb(*user, context, action, "disable", "user.disable", "ADDRESS",
              "refuse its mail and logins", 1, 1);
     add_verb(*user, context, action, "enable", "user.enable", "ADDRESS", "undo disable", 1, 1);
@@ -96,7 +98,48 @@ void add_user_commands(CLI::App& app, Context& context, Action& action) {
     });
 }
 
+// With a word of its own among the addresses: none is without '@'.
+void add_alias_add(CLI::App& noun, Context& context, Action& action) {
+    struct Options {
+        Words words;
+        bool force = false;
+    };
+    auto options = std::make_shared<Options>();
+    CLI::App* command = noun.add_subcommand("add", "ALIAS TARGET...: add targets to an alias");
+    command->add_option("ALIAS_TARGETS", options->words)->expected(2, 1000)->required();
+    command->add_flag("--force", options->force, "also targets that lead nowhere yet");
+    command->callback([&context, &action, options] {
+        action = [&context, options] {
+            Words words = options->words;
+            if (options->force) words.emplace_back("force");
+            context.ask("authd", "alias.add", std::move(words));
+            return 0;
+        };
+    });
+}
+
 } // namespace
+
+void warn_of_dangling_aliases(Context& context) {
+    constexpr size_t kNamed = 10;
+    ipc::AdminAnswer answer;
+    try {
+        if (!context.is_running()) return;
+        answer = context.ask_any("authd", {"alias.check", {}, {}, {}});
+    } catch (const Failure&) {
+        return;
+    } catch (const std::system_error&) {
+        return;
+    }
+    for (size_t i = 0; i < answer.rows.size() && i < kNamed; ++i) {
+        complain(cat("warning: alias ", answer.rows[i].at(0), " leads to ", answer.rows[i].at(1),
+                     ", which is not there"));
+    }
+    if (answer.rows.size() > kNamed) {
+        complain(cat("warning: and ", answer.rows.size() - kNamed,
+                     " more targets that are not there (tambo alias list)"));
+    }
+}
 
 void add_account_commands(CLI::App& app, Context& context, Action& action) {
     CLI::App* domain = app.add_subcommand("domain", "mail domains")->require_subcommand(1);
@@ -113,8 +156,7 @@ void add_account_commands(CLI::App& app, Context& context, Action& action) {
     CLI::App* alias = app.add_subcommand("alias", "aliases; *@DOMAIN is the catch-all");
     alias->require_subcommand(1);
     add_verb(*alias, context, action, "list", "alias.list", "DOMAIN", "list aliases", 0, 1);
-    add_verb(*alias, context, action, "add", "alias.add", "ALIAS_TARGETS",
-             "ALIAS TARGET...: add targets to an alias", 2, 1000);
+    add_alias_add(*alias, context, action);
     add_verb(*alias, context, action, "rm", "alias.remove", "ALIAS_TARGETS",
              "ALIAS [TARGET...]: remove an alias, or targets of it", 1, 1000);
     add_verb(app, context, action, "explain", "address.explain", "ADDRESS",

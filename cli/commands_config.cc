@@ -40,6 +40,7 @@ int check_config(Context& context, const Options& options) {
     const conf::Loaded loaded = load_file(context, options.file);
     const std::string report = loaded.report();
     std::fputs(report.c_str(), stderr);
+    if (options.file.empty() && loaded.config) warn_of_dangling_aliases(context);
     return loaded.config ? 0 : EX_CONFIG;
 }
 

@@ -45,7 +45,7 @@ void add_verb(CLI::App& queue,
     command->add_option("--from", filter->from, "reverse-path");
     command->add_option("--to", filter->to, "recipient");
     command->add_option("--domain", filter->domain, "domain of a recipient");
-    command->add_option("--status", filter->status, "queued, deferred, held");
+    command->add_option("--status", filter->status, "queued, deferred, held, lost, delivered");
     command->add_option("--older", filter->older, "older than, e.g. 2h");
     command->callback([&context, &action, name, filter] {
         action = [&context, name, filter] {

@@ -60,7 +60,11 @@ void add_fsck(CLI::App& app, Context& context, Action& action) {
 void add_suite_commands(CLI::App& app, Context& context, Action& action) {
     CLI::App* status = app.add_subcommand("status", "the processes of the running suite");
     status->callback([&] {
-        action = [&context] { return relay_answer(context, "master", {"status", {}, {}, {}}); };
+        action = [&context] {
+            const int result = relay_answer(context, "master", {"status", {}, {}, {}});
+            warn_of_dangling_aliases(context);
+            return result;
+        };
     });
 
     CLI::App* reload = app.add_subcommand("reload", "take a changed configuration into use");

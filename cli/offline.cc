@@ -93,6 +93,16 @@ void send_message(int socket, const M& message) {
     send_datagram(socket, ipc::encode_header(header), writer.bytes(), writer.fds());
 }
 
+// The host's own names, as far as they can be read.
+void send_names(int socket, const conf::Config& config) {
+    const std::pair<const char*, const std::string&> files[] = {
+        {"aliases", config.accounts.aliases_file}, {"passwd", config.accounts.passwd_file}};
+    for (const auto& [name, path] : files) {
+        UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        if (file.valid()) send_message(socket, ipc::OpenFile{name, std::move(file)});
+    }
+}
+
 UniqueFd listen_at(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -170,6 +180,7 @@ ask_offline(const conf::Config& config, const std::string& daemon, ipc::AdminReq
         send_message(mine.get(), ipc::Configure{1, alone->part(config)});
         send_message(mine.get(),
                      ipc::OpenFile{std::string(alone->file), UniqueFd(::dup(directory.get()))});
+        if (daemon == "authd") send_names(mine.get(), config);
         send_message(mine.get(), ipc::ListenSocket{"control", std::move(listener)});
         send_message(mine.get(), start);
         auto answer = ipc::ask_daemon(socket_path, std::move(request));

@@ -33,5 +33,5 @@ int main() {
                    {mail.get(), sandbox::Access::read_write | sandbox::Access::refer}};
     control.report_ready(sandbox::enter(sandbox::profiles::deliverd, entry).missing());
     loop.run();
-    nursery.cancel();
+    nursery.finish();
 }

@@ -52,8 +52,6 @@ int main() {
     entry.connect_ports = ports;
     control.report_ready(sandbox::enter(sandbox::profiles::dnsd, entry).missing());
     loop.run();
-    nursery.cancel();
-    loop.post([&] { loop.stop(); }); // behind those who wake up to end
-    loop.run();
+    nursery.finish();
     return 0;
 }

@@ -42,5 +42,5 @@ int main() {
     entry.root_fd = root.get();
     control.report_ready(sandbox::enter(sandbox::profiles::keyd, entry).missing());
     loop.run();
-    nursery.cancel();
+    nursery.finish();
 }

@@ -40,5 +40,5 @@ int main() {
     control.report_ready(isolation.missing());
     loop.run();
     server.drain();
-    nursery.cancel();
+    nursery.finish();
 }

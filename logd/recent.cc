@@ -9,11 +9,9 @@ namespace tambo::logd {
 
 namespace {
 
-size_t cost_of(const log::Record& r) {
-    size_t bytes = sizeof r + r.sid.size() + r.qid.size() + r.rcpt.size() + r.event.size();
-    for (const auto& [key, value] : r.fields)
-        bytes += 64 + key.size() + value.size();
-    return bytes;
+// With the place in the queue and what the allocator keeps beside it.
+size_t cost_of(const std::string& record) {
+    return record.capacity() + sizeof record + 16;
 }
 
 bool mentions(const log::Record& r, std::string_view what) {
@@ -24,31 +22,33 @@ bool mentions(const log::Record& r, std::string_view what) {
 
 } // namespace
 
-void Recent::add(log::Record record) {
-    bytes_ += cost_of(record);
-    records_.push_back(std::move(record));
+void Recent::add(const log::Record& record) {
+    std::string packed = log::encode(record);
+    packed.shrink_to_fit();
+    bytes_ += cost_of(packed);
+    records_.push_back(std::move(packed));
     while (bytes_ > bytes_max_ && records_.size() > 1) {
         bytes_ -= cost_of(records_.front());
         records_.pop_front();
     }
 }
 
-std::vector<const log::Record*> Recent::find(std::string_view what, UtcTime since) const {
-    std::set<std::string_view> sids, qids;
-    const auto note = [&](const log::Record& r) {
-        if (!r.sid.empty()) sids.insert(r.sid);
-        if (!r.qid.empty()) qids.insert(r.qid);
-    };
-    for (const auto& r : records_) {
-        if (r.time >= since && mentions(r, what)) note(r);
+std::vector<const std::string*> Recent::find(std::string_view what, UtcTime since) const {
+    std::set<std::string> sids, qids;
+    for (const auto& packed : records_) {
+        const auto r = log::decode(packed);
+        if (!r || r->time < since || !mentions(*r, what)) continue;
+        if (!r->sid.empty()) sids.insert(r->sid);
+        if (!r->qid.empty()) qids.insert(r->qid);
     }
     // A message's later events carry only its queue id, a session's earlier ones only its sid.
-    std::vector<const log::Record*> found;
-    for (const auto& r : records_) {
-        if (r.time < since) continue;
-        const bool belongs = mentions(r, what) || (!r.qid.empty() && qids.contains(r.qid)) ||
-                             (!r.sid.empty() && r.qid.empty() && sids.contains(r.sid));
-        if (belongs) found.push_back(&r);
+    std::vector<const std::string*> found;
+    for (const auto& packed : records_) {
+        const auto r = log::decode(packed);
+        if (!r || r->time < since) continue;
+        const bool belongs = mentions(*r, what) || (!r->qid.empty() && qids.contains(r->qid)) ||
+                             (!r->sid.empty() && r->qid.empty() && sids.contains(r->sid));
+        if (belongs) found.push_back(&packed);
     }
     return found;
 }

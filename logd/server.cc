@@ -13,7 +13,7 @@ namespace tambo::logd {
 
 namespace {
 
-constexpr size_t kRecentBytes = 32u << 20;
+constexpr size_t kRecentBytes = 16u << 20;
 constexpr size_t kReadBackBytes = 8u << 20;
 constexpr size_t kPageRows = 30; // each at most 2 KiB: a page fits a datagram
 constexpr int kBatch = 256;
@@ -78,13 +78,13 @@ void Server::forget(const std::string& instance) {
 
 void Server::load_recent() {
     writer_.read_back(kReadBackBytes, [this](std::string_view line) {
-        if (auto record = parse_line(line)) recent_.add(std::move(*record));
+        if (const auto record = parse_line(line)) recent_.add(*record);
     });
 }
 
 void Server::receive(Source& source) {
+    Datagram datagram; // its buffer serves them all
     for (int i = 0; i < kBatch; ++i) {
-        Datagram datagram;
         const auto status =
             receive_datagram(source.socket.get(), limits::ipc_message_bytes, 0, datagram);
         if (status == ReceiveStatus::would_block) break;
@@ -99,12 +99,12 @@ void Server::receive(Source& source) {
             continue;
         }
         record->daemon = source.instance;
-        accept(std::move(*record));
+        accept(*record);
     }
     flush_later();
 }
 
-void Server::accept(log::Record record) {
+void Server::accept(const log::Record& record) {
     ++events_;
     if (record.dropped_before > 0) {
         dropped_ += record.dropped_before;
@@ -117,7 +117,7 @@ void Server::accept(log::Record record) {
         writer_.write(notice);
     }
     writer_.write(record);
-    recent_.add(std::move(record));
+    recent_.add(record);
 }
 
 // One write for all that arrived in a turn of the loop.
@@ -159,7 +159,9 @@ ipc::AdminAnswer Server::trace(const ipc::AdminRequest& request) const {
     const auto found = recent_.find(request.words[0], since);
     const size_t first = parse_uint(request.cursor).value_or(0);
     for (size_t i = first; i < found.size() && i < first + kPageRows; ++i) {
-        const log::Record& r = *found[i];
+        const auto record = log::decode(*found[i]);
+        if (!record) continue;
+        const log::Record& r = *record;
         answer.rows.push_back(
             {format_rfc3339(r.time), r.daemon, r.event, r.sid, r.qid, r.rcpt, fields_text(r)});
     }

@@ -29,7 +29,7 @@ class Server {
     struct Source;
     void receive(Source& source);
     void forget(const std::string& instance);
-    void accept(log::Record record);
+    void accept(const log::Record& record);
     void flush_later();
     ipc::AdminAnswer trace(const ipc::AdminRequest& request) const;
     ipc::AdminAnswer status() const;

@@ -9,6 +9,7 @@
 #include "pop3d/session/session.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -63,13 +64,17 @@ int AccountService::run() {
     keeper_.send(started);
     started.process.reset();
     loop_.every(kTendMs, [this] { tend(); });
-    loop_.run();
-    nursery_.cancel();
-    // What was already on its way to be resumed ends by itself.
-    if (nursery_.size() != 0) {
-        nursery_.on_empty = [this] { loop_.stop(); };
+    // What leaves the loop leaves coroutines behind, which wait in what this object holds: it must
+    // not go before them.
+    try {
         loop_.run();
+    } catch (const std::exception& error) {
+        log::Event("account.failed", log::Level::error)
+            .with("account", order_.address)
+            .with("reason", error.what());
+        ::_exit(1);
     }
+    nursery_.finish();
     keeper_.drop("ended");
     const bool failed = refusal_.has_value() || (account_ && account_->failure());
     if (account_ && !failed) finish();

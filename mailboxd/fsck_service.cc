@@ -74,7 +74,7 @@ int FsckService::run() {
     keeper.on_lost = [&] { loop.stop(); };
     keeper.attach(std::move(order_.channel));
     loop.run();
-    nursery.cancel();
+    nursery.finish();
     return 0;
 }
 

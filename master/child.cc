@@ -41,7 +41,9 @@ Child::Child(Children& its_owner,
     control.on<ipc::Ready>(*this, &Child::ready);
     control.on<ipc::Fault>(*this, &Child::fault);
     control.on<ipc::Retired>(*this, &Child::retire);
-    control.on<ipc::DropTaken>(*this, &Child::drop_taken);
+    if (service.name == "submit" || service.name == "authd") {
+        control.on<ipc::DropTaken>(*this, &Child::drop_taken);
+    }
     // It is about to end by itself, or it broke the contract and will end by the end of the
     // channel.
     control.on_lost = [this] { deadline.arm(kEndWithin_ms); };
@@ -68,7 +70,7 @@ void Child::retire(ipc::Retired message) {
 }
 
 void Child::drop_taken(ipc::DropTaken message) {
-    if (owner.on_drop_taken) owner.on_drop_taken(message.name, message.done);
+    if (owner.on_drop_taken) owner.on_drop_taken(message.name, message.outcome);
 }
 
 } // namespace tambo::master

@@ -78,7 +78,7 @@ class Children {
     std::function<void(const std::string& instance)> on_crash_loop;
     std::function<void(const ipc::Fault&)> on_fault;
     std::function<void()> on_end; // a child has ended
-    std::function<void(const std::string& name, bool done)> on_drop_taken;
+    std::function<void(const std::string& name, ipc::DropOutcome outcome)> on_drop_taken;
     std::function<void(pid_t pid, int status)> on_stranger; // a child that is no daemon has ended
     // After the shutdown: everybody who keeps mail was there and ended by itself with status 0.
     bool storage_ended_cleanly() const { return storage_ended_cleanly_; }

@@ -33,6 +33,7 @@ constexpr std::array kRows{
     Row{"keys", 0700, "_tambo-key", "_tambo-key"},
     Row{"log", 0700, "_tambo-log", "_tambo-log"},
     Row{"drop", 03733, "root", "_tambo-submit"},
+    Row{"drop-refused", 0700, "root", "root"},
     Row{"control", 0755, "root", "root"},
     Row{"root", 0555, "root", "root"},
 };

@@ -25,8 +25,8 @@ class Directories {
 
     const std::string& path() const { return path_; }
     int top() const { return top_.get(); }
-    // After make(): "spool", "spool/bodies", "mail", "accounts", "keys", "log", "drop", "control", "root" (the
-    // empty one).
+    // After make(): "spool", "spool/bodies", "mail", "accounts", "keys", "log", "drop",
+    // "drop-refused", "control", "root" (the empty one).
     int get(std::string_view name) const;
 
   private:

@@ -66,9 +66,37 @@ std::optional<std::pair<std::string, UniqueFd>> Drop::next() {
     }
 }
 
-void Drop::finish(const std::string& name, bool done) {
+void Drop::finish(const std::string& name, ipc::DropOutcome outcome) {
     if (in_hand_.erase(name) == 0) return; // not one that was given out
-    if (done) ::unlinkat(dir_fd_, name.c_str(), 0);
+    switch (outcome) {
+    case ipc::DropOutcome::taken:
+        ::unlinkat(dir_fd_, name.c_str(), 0);
+        break;
+    case ipc::DropOutcome::refused:
+        ::renameat(dir_fd_, name.c_str(), refused_fd_, name.c_str());
+        break;
+    case ipc::DropOutcome::not_now:
+        stayed_.insert(name);
+        break;
+    }
+}
+
+void Drop::again() {
+    for (const auto& name : stayed_)
+        tried_.erase(name);
+    stayed_.clear();
+}
+
+std::string_view text_of(ipc::DropOutcome outcome) {
+    switch (outcome) {
+    case ipc::DropOutcome::taken:
+        return "taken";
+    case ipc::DropOutcome::refused:
+        return "refused";
+    case ipc::DropOutcome::not_now:
+        break;
+    }
+    return "not now";
 }
 
 void Drop::retry() {

@@ -31,6 +31,6 @@ int main(int argc, char** argv) {
     setup.enter_sandbox();
     suite.start();
     loop.run();
-    nursery.cancel();
+    nursery.finish();
     return suite.exit_code();
 }

@@ -26,6 +26,7 @@ namespace {
 constexpr int64_t kStageGrace_ms = 5'000;
 constexpr int64_t kStageLimit_ms = 10'000; // then SIGKILL
 constexpr int64_t kStorageCheckEvery_ms = 5'000;
+constexpr int64_t kDropAgainEvery_ms = 15 * 60'000;
 // Watched for changes while the suite runs.
 constexpr std::string_view kWatched[] = {"aliases", "passwd", "resolv.conf"};
 
@@ -70,7 +71,7 @@ Suite::Suite(Nursery& nursery,
              UniqueFd ready_line)
     : nursery_(nursery), request_(std::move(request)), around_(around), epoch_(epoch),
       notifier_(notifier), ready_line_(std::move(ready_line)), children_(nursery, around),
-      drop_(around.directories.get("drop")),
+      drop_(around.directories.get("drop"), around.directories.get("drop-refused")),
       watch_(nursery.loop(), [this](const std::string& word) { children_.send_file(word); }),
       ended_(nursery), started_(SystemClock().now()), started_ms_(Loop::monotonic_ms()) {
     set_callbacks();
@@ -92,14 +93,16 @@ void Suite::set_callbacks() {
         ended_.pulse();
     };
     children_.on_started = [this](const Child& child) {
-        if (child.service.name == "submit") {
+        // Either may have died with a message in its hand.
+        if (child.service.name == "submit" || child.service.name == "authd") {
             drop_.retry();
             offer_drop();
         }
     };
-    children_.on_drop_taken = [this](const std::string& name, bool done) {
-        drop_.finish(name, done);
-        log::Event("drop.taken").with("name", name).with("done", done ? "yes" : "no");
+    children_.on_drop_taken = [this](const std::string& name, ipc::DropOutcome outcome) {
+        drop_.finish(name, outcome);
+        const auto level = outcome == ipc::DropOutcome::refused ? log::Level::error : log::Level::info;
+        log::Event("drop.taken", level).with("name", name).with("outcome", text_of(outcome));
         offer_drop();
     };
     around_.log_pipes.on_new = [this](const std::string& instance, UniqueFd receiver) {
@@ -118,6 +121,10 @@ void Suite::start() {
     if (const int64_t interval_ms = notifier_.watchdog_interval_ms()) {
         loop.every(interval_ms, [this] { notifier_.watchdog(); });
     }
+    loop.every(kDropAgainEvery_ms, [this] {
+        drop_.again();
+        offer_drop();
+    });
     watch_files();
     log::Event("suite.starting", log::Level::notice)
         .with("version", TAMBO_VERSION)
@@ -174,11 +181,14 @@ void Suite::crash_loop(const std::string& instance) {
     stop();
 }
 
+// To authd, which says whose message it is; submit tells what became of it.
 void Suite::offer_drop() {
-    Child* submit = children_.find_running("submit");
-    if (!submit || stopping_ || drop_.in_hand() > 0) return;
+    Child* authd = children_.find_running("authd");
+    const bool both = authd && children_.find_running("submit");
+    if (!both || stopping_ || drop_.in_hand() > 0) return;
     if (auto message = drop_.next()) {
-        submit->control.send(ipc::OpenFile{"drop:" + message->first, std::move(message->second)});
+        authd->control.send(
+            ipc::OpenFile{cat(ipc::kDropPrefix, message->first), std::move(message->second)});
     }
 }
 

@@ -45,13 +45,14 @@ std::string time_text(UtcTime time) {
     return time.ms > 0 ? format_rfc3339(time) : std::string();
 }
 
-std::vector<std::string> row_of(const spool::Listed& row) {
+std::vector<std::string> row_of(const spool::Listed& row, bool is_over) {
     const spool::Recipient& r = row.recipient;
+    const bool goes_on = !row.held && !row.lost && !is_over;
     return {row.qid.text(),     format_rfc3339(row.accepted),
             cat(row.length),    row.reverse_path,
-            r.original,         std::string(status_of(row)),
-            cat(r.attempts),    row.held || row.lost ? std::string() : time_text(r.next_attempt),
-            reason_of(r.status)};
+            r.original,         std::string(status_of(row, is_over)),
+            cat(r.attempts),    goes_on ? time_text(r.next_attempt) : std::string(),
+            is_over ? std::string() : reason_of(r.status)};
 }
 
 size_t bytes_of(const std::vector<std::string>& row) {
@@ -79,13 +80,14 @@ std::optional<spool::RecipientKey> parse_cursor(std::string_view text) {
 
 } // namespace
 
-std::string_view status_of(const spool::Listed& row) {
+std::string_view status_of(const spool::Listed& row, bool is_over) {
+    if (is_over) return "delivered";
     if (row.lost) return "lost";
     if (row.held) return "held";
     return row.recipient.attempts > 0 ? "deferred" : "queued";
 }
 
-bool Selection::matches(const spool::Listed& row, UtcTime now) const {
+bool Selection::matches(const spool::Listed& row, bool is_over, UtcTime now) const {
     if (!ids.empty() && std::find(ids.begin(), ids.end(), row.qid) == ids.end()) return false;
     if (from && !iequals(*from, row.reverse_path)) return false;
     if (to && !iequals(*to, row.recipient.original) && !iequals(*to, row.recipient.address)) {
@@ -95,7 +97,7 @@ bool Selection::matches(const spool::Listed& row, UtcTime now) const {
         domain_of(row.recipient.address) != *domain) {
         return false;
     }
-    if (status && *status != status_of(row)) return false;
+    if (status && *status != status_of(row, is_over)) return false;
     return !older_ms || now.ms - row.accepted.ms >= *older_ms;
 }
 
@@ -118,8 +120,11 @@ Result<Selection> parse_selection(const std::vector<std::string>& words) {
             if (!selection.older_ms) return Err{cat("not a duration: ", escape(value))};
         } else if (name == "status") {
             selection.status = value;
-            if (value != "queued" && value != "deferred" && value != "held" && value != "lost") {
-                return Err{cat("not a status (queued, deferred, held, lost): ", escape(value))};
+            constexpr std::array<std::string_view, 5> kKnown{"queued", "deferred", "held", "lost",
+                                                             "delivered"};
+            if (std::ranges::find(kKnown, value) == kKnown.end()) {
+                return Err{cat("not a status (queued, deferred, held, lost, delivered): ",
+                               escape(value))};
             }
         } else {
             return Err{cat("not a filter (from, to, domain, older, status): ", escape(name))};
@@ -160,8 +165,9 @@ task<ipc::AdminAnswer> Admin::list(ipc::AdminRequest request) {
     const UtcTime now = queue_.clock.now();
     size_t bytes = 0;
     const auto visit = [&](const spool::Listed& row) {
-        if (!selection->matches(row, now)) return true;
-        answer.rows.push_back(row_of(row));
+        const bool is_over = dispatcher_.outcomes().is_over(row.key);
+        if (!selection->matches(row, is_over, now)) return true;
+        answer.rows.push_back(row_of(row, is_over));
         bytes += bytes_of(answer.rows.back());
         return bytes < kRowsBytesMax;
     };
@@ -209,7 +215,9 @@ task<ipc::AdminAnswer> Admin::show(ipc::AdminRequest request) {
                                iequals(r.original, r.address) ? "" : r.address);
         text += cat(", attempts ", r.attempts);
         if (r.last_attempt.ms > 0) text += cat(", last ", format_rfc3339(r.last_attempt));
-        if (!e->held && !e->lost) text += cat(", next ", time_text(r.next_attempt));
+        const bool is_over = dispatcher_.outcomes().is_over(recipients[i].first);
+        if (is_over) text += ", delivered";
+        if (!e->held && !e->lost && !is_over) text += cat(", next ", time_text(r.next_attempt));
         if (r.status.code != 0) text += cat(", ", reason_of(r.status));
         answer.rows.push_back({"to", std::move(text)});
         bytes += bytes_of(answer.rows.back());

@@ -11,7 +11,7 @@
 //   status                                     numbers
 //
 // FILTER: from=ADDRESS, to=ADDRESS, domain=DOMAIN (of a recipient), older=DURATION,
-// status=queued|deferred|held|lost; all given must hold. "from=" alone is the null sender.
+// status=queued|deferred|held|lost|delivered; all given must hold. "from=" alone is the null sender.
 #pragma once
 
 #include "common/base/result.h"
@@ -32,14 +32,15 @@ struct Selection {
     std::optional<int64_t> older_ms;
 
     bool empty() const { return ids.empty() && !from && !to && !domain && !status && !older_ms; }
-    bool matches(const spool::Listed& row, UtcTime now) const;
+    // is_over: it is delivered, and its row waits for the disk.
+    bool matches(const spool::Listed& row, bool is_over, UtcTime now) const;
 };
 
 // An error text for words that are neither queue ids nor filters.
 Result<Selection> parse_selection(const std::vector<std::string>& words);
 
-// "queued", "deferred", "held" or "lost".
-std::string_view status_of(const spool::Listed& row);
+// "delivered" (is_over), "queued", "deferred", "held" or "lost".
+std::string_view status_of(const spool::Listed& row, bool is_over);
 
 class Admin {
   public:

@@ -65,9 +65,12 @@ task<ipc::AdminAnswer> Admin::change(ipc::AdminRequest request, Deed deed, std::
 task<ipc::AdminAnswer> Admin::change_selected(Selection selection, Deed deed, std::string done) {
     const UtcTime now = queue_.clock.now();
     std::vector<std::pair<Id, int64_t>> found; // rows of a message follow each other
+    const auto is_over = [this](const spool::RecipientKey& key) {
+        return dispatcher_.outcomes().is_over(key);
+    };
     const auto visit = [&](const spool::Listed& row) {
         const bool again = !found.empty() && found.back().second == row.key.seq;
-        if (!again && selection.matches(row, now)) found.emplace_back(row.qid, row.key.seq);
+        if (!again && selection.matches(row, is_over(row.key), now)) found.emplace_back(row.qid, row.key.seq);
         return true;
     };
     std::optional<spool::RecipientKey> at = spool::RecipientKey{};

@@ -34,6 +34,7 @@ class Dispatcher {
     void withdraw(int64_t seq) { schedule_.remove(seq); }
 
     Schedule& schedule() { return schedule_; }
+    const Outcomes& outcomes() const { return outcomes_; }
 
   private:
     struct Relay {

@@ -51,6 +51,19 @@ uint64_t size_of(int body) {
     return static_cast<uint64_t>(facts.st_size);
 }
 
+// The message is not silently for fewer people than its sender thinks: the postmaster has it, too.
+void log_missing(const spool::Envelope& envelope,
+                 const std::string& recipient,
+                 const ipc::ResolvedRecipient& answer) {
+    for (const auto& target : answer.missing) {
+        log::Event("queue.target_missing", log::Level::warning)
+            .qid(envelope.qid)
+            .sid(envelope.sid)
+            .rcpt(recipient)
+            .with("target", target);
+    }
+}
+
 } // namespace
 
 Intake::Intake(IntakeWorld world, ipc::Channel& channel, ipc::Service service)
@@ -330,6 +343,7 @@ ipc::ReplyText Intake::take_answers(const Transaction& transaction,
             answer.refusal = reply(replies::bad_recipient);
         }
         if (answer.refusal.code == 0) {
+            log_missing(into.envelope, transaction.recipients[i].address, answer);
             std::move(rows.begin(), rows.end(), std::back_inserter(into.recipients));
             continue;
         }

@@ -37,7 +37,11 @@ namespace {
     server.serve(admin);
     server.start();
     control.report_ready(isolation.missing());
-    loop.run();
+    try {
+        loop.run();
+    } catch (const std::exception& error) {
+        boot.fail(error.what()); // here: the server cannot go while coroutines wait in it
+    }
     // What still waits ends with the process; the next start takes it up.
     ::_exit(0);
 }

@@ -28,6 +28,7 @@ Change Outcomes::finish(const Id& qid, std::vector<spool::RecipientKey> keys) {
     change.durable = [this, qid, all, last] {
         if (*last) queue_.remove_body(qid);
         for (const auto& key : *all) {
+            over_.erase(key);
             if (on_recorded) on_recorded(key, std::nullopt);
         }
     };
@@ -39,6 +40,7 @@ void Outcomes::stored(const Job& job, const ipc::Delivered& delivered) {
     event.qid(job.qid).rcpt(job.recipient.original).with("to", job.recipient.address);
     event.with("mailbox", delivered.mailbox).with("uid", delivered.uid);
     if (delivered.outcome == ipc::DeliveryOutcome::duplicate) event.with("known", "yes");
+    over_.insert(job.key);
     Change reported;
     reported.filesystem = true;
     reported.durable = [this, qid = job.qid, key = job.key] {
@@ -52,6 +54,7 @@ void Outcomes::sent(const Job& job, const spool::Status& status, const std::stri
     event.qid(job.qid).rcpt(job.recipient.original).with("to", job.recipient.address);
     event.with("tls", tls);
     add_status(event, status);
+    over_.insert(job.key);
     queue_.committer.record(finish(job.qid, {job.key}), Urgency::soon);
 }
 

@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,9 @@ class Outcomes {
     // The deliveries are over: their rows go, and with the message's last one the body.
     Change finish(const Id& qid, std::vector<spool::RecipientKey> keys);
 
+    // Whether it is over, and only the disk is waited for: its row is still in queue.db.
+    bool is_over(const spool::RecipientKey& key) const { return over_.contains(key); }
+
     // The outcome stands in queue.db; `again`: when it is due next, absent if it is over.
     std::function<void(const spool::RecipientKey& key, std::optional<UtcTime> again)> on_recorded;
 
@@ -55,6 +59,7 @@ class Outcomes {
 
     Queue& queue_;
     Reports& reports_;
+    std::set<spool::RecipientKey> over_;
 };
 
 // "relay=mx.example code=451 ..." on an event.

@@ -52,7 +52,5 @@ int main() {
     entry.connect_ports = ports;
     control.report_ready(sandbox::enter(sandbox::profiles::relayd, entry).missing());
     loop.run();
-    nursery.cancel();
-    loop.post(stop); // behind those who wake up to end
-    loop.run();
+    nursery.finish();
 }

@@ -136,13 +136,26 @@ task<Reply> Session::conclude(SpoolFile& spool, const Content& content, Transact
     co_return reply;
 }
 
-// One From field with one author (RULES.md M2), and on submission our user's own. The
-// host's programs write as they like within the host: cron runs sendmail(1) as a user, and its
+// One From field with authors of one domain (RULES.md M2), and on submission our user's own; then a
+// Sender, too, which many programs show beside or in place of the author (RFC 5322 3.6.2, RFC 6409
+// 8.1). Resent fields are nobody's word about the author, and a message keeps those of its earlier
+// journeys (RFC 5322 3.6.6). The host's programs write as they like within the host: cron runs sendmail(1) as a user, and its
 // author is root. Return-Path and Received say who it was.
 task<> Session::check_author(const Content& content, const Transaction& mail) {
-    const Authors authors = find_authors(content.header(), unqualified_domain());
+    const auto domain = unqualified_domain();
+    const Authors authors = find_authors(content.header(), mime::Watched::from, domain);
     if (authors.verdict == Authors::Verdict::refused) throw Reject(replies::bad_from);
     if (service_.is_mx()) co_return;
+    const Authors sender = find_authors(content.header(), mime::Watched::sender, domain);
+    const bool several = sender.addresses.size() > 1; // RFC 5322 3.6.2
+    if (several || sender.verdict == Authors::Verdict::refused) throw Reject(replies::bad_sender_field);
+    co_await require_own(authors, mail, replies::from_not_yours);
+    co_await require_own(sender, mail, replies::sender_not_yours);
+}
+
+task<> Session::require_own(const Authors& authors,
+                            const Transaction& mail,
+                            smtp::ReplyText refusal) {
     for (const std::string& address : authors.addresses) {
         if (address == mail.reverse_key) continue; // MAIL has asked
         if (is_local() && address.ends_with(cat('@', service_.config.hostname))) continue;
@@ -150,7 +163,7 @@ task<> Session::check_author(const Content& content, const Transaction& mail) {
         try {
             co_await require_own_address(service_, token_, std::move(author));
         } catch (const Reject& reject) {
-            if (reject.reply.permanent()) throw Reject(replies::from_not_yours);
+            if (reject.reply.permanent()) throw Reject(refusal);
             throw;
         }
     }

@@ -52,16 +52,17 @@ std::string missing_fields(const mime::HeaderScanner& header,
 
 } // namespace
 
-Authors find_authors(const mime::HeaderScanner& header, std::string_view default_domain) {
+Authors find_authors(const mime::HeaderScanner& header,
+                     Watched field,
+                     std::string_view default_domain) {
     Authors authors;
-    if (header.count(Watched::from) == 0) return authors;
+    if (header.count(field) == 0) return authors;
     authors.verdict = Authors::Verdict::refused;
     const auto& fields = header.fields();
-    const auto from = std::find_if(fields.begin(), fields.end(),
-                                   [](const auto& field) { return field.name == Watched::from; });
-    const bool whole = from != fields.end() && !from->truncated;
-    if (header.count(Watched::from) > 1 || !whole) return authors;
-    const std::string_view value = from->value;
+    const auto found = std::ranges::find(fields, field, &mime::KeptField::name);
+    const bool whole = found != fields.end() && !found->truncated;
+    if (header.count(field) > 1 || !whole) return authors;
+    const std::string_view value = found->value;
     const mime::Author author = mime::check_author({&value, 1});
     using enum mime::Author::Verdict;
     const bool nameable = author.verdict == ok || author.verdict == several ||

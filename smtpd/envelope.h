@@ -14,18 +14,20 @@
 
 namespace tambo::smtpd {
 
-// The authors of the From field.
+// The mailboxes of the From field, or of the Sender field.
 struct Authors {
     enum class Verdict {
         fine,    // addresses has one or more, all in one domain
-        absent,  // no From field at all
+        absent,  // no such field at all
         refused, // more than one field, several domains, or something readers may disagree about
     };
     Verdict verdict = Verdict::absent;
     std::vector<std::string> addresses; // canonical keys
 };
 // default_domain completes names without domain, unless it is empty.
-Authors find_authors(const mime::HeaderScanner& header, std::string_view default_domain);
+Authors find_authors(const mime::HeaderScanner& header,
+                     mime::Watched field,
+                     std::string_view default_domain);
 
 // qid, reverse-path, parameters and prefix; sid, token and client_ip are the caller's. login: the
 // address to put into a missing From field, empty for mail from strangers, to which nothing but

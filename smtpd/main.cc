@@ -41,10 +41,9 @@ int main() {
     smtpd::Server server(service);
     for (const auto& name : boot.listener_names())
         server.listen(name, boot.take_listener(name));
-    control.on_file = [&](const std::string& name, UniqueFd file) {
-        if (tls.take_file(name, file) || !name.starts_with(smtpd::kDropPrefix)) return;
-        nursery.spawn(smtpd::submit_drop(server, control, name, std::move(file)));
-    };
+    smtpd::Drops drops(server, [&](const auto& n, auto what) { control.report_drop(n, what); });
+    server.on_drop = [&](ipc::LocalArrival message) { drops.take(std::move(message)); };
+    control.on_file = [&](const auto& name, const UniqueFd& file) { tls.take_file(name, file); };
     control.on_configure = [&](const ipc::Configure& message) {
         tls.apply();
         service.tls = tls.context();
@@ -55,5 +54,5 @@ int main() {
     smtp::load_unicode_tables();
     control.report_ready(sandbox::enter(sandbox::profiles::smtpd, entry).missing());
     loop.run();
-    nursery.cancel();
+    nursery.finish();
 }

@@ -1,12 +1,12 @@
 #include "smtpd/server.h"
 
 #include "common/smtp/reply_texts.h"
+#include "common/sys/file.h"
 #include "common/sys/log.h"
 
 #include <sys/socket.h>
 
 #include <array>
-#include <optional>
 #include <utility>
 
 namespace tambo::smtpd {
@@ -15,24 +15,29 @@ namespace {
 
 constexpr int64_t kDrainStepMs = 50;
 
-constexpr std::array<std::pair<std::string_view, Door>, 4> kDoors{{
+constexpr std::array<std::pair<std::string_view, Door>, 3> kDoors{{
     {"smtp", Door::smtp},
     {"submission", Door::submission},
     {"submissions", Door::submissions},
-    {"submit", Door::local},
 }};
-
-std::optional<uint32_t> peer_uid(int fd) {
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
-    return peer.uid;
-}
 
 } // namespace
 
 Role role_of(std::string_view instance) {
     return instance.starts_with("mx.") ? Role::mx : Role::submission;
+}
+
+Arrival local_arrival(const ipc::LocalArrival& message) {
+    Arrival arrival;
+    arrival.door = Door::local;
+    arrival.uid = message.uid;
+    arrival.token = message.token;
+    arrival.login = message.address;
+    return arrival;
+}
+
+Server::Server(Service& service) : service_(service) {
+    if (!service.is_mx()) service.authd.on<ipc::LocalArrival>(*this, &Server::take_local);
 }
 
 bool Server::listen(const std::string& name, UniqueFd socket) {
@@ -44,7 +49,10 @@ bool Server::listen(const std::string& name, UniqueFd socket) {
         listeners_.push_back(std::make_unique<net::Listener>(
             service_.nursery.loop(), std::move(socket),
             [this, opened](UniqueFd connection, const net::SocketAddress& peer) {
-                accept(std::move(connection), Arrival{opened, peer});
+                Arrival arrival;
+                arrival.door = opened;
+                arrival.peer = peer;
+                accept(std::move(connection), std::move(arrival));
             }));
         return true;
     }
@@ -52,11 +60,6 @@ bool Server::listen(const std::string& name, UniqueFd socket) {
 }
 
 void Server::accept(UniqueFd socket, Arrival arrival) {
-    if (arrival.door == Door::local) {
-        const auto uid = peer_uid(socket.get());
-        if (!uid) return;
-        arrival.uid = *uid;
-    }
     if (service_.sessions.size() >= static_cast<size_t>(service_.config.sessions_max)) {
         const std::string wire = smtp::Reply(smtp::replies::too_many_connections).wire();
         static_cast<void>(
@@ -65,6 +68,16 @@ void Server::accept(UniqueFd socket, Arrival arrival) {
         return;
     }
     serve(std::move(socket), std::move(arrival));
+}
+
+task<ipc::LocalTaken> Server::take_local(ipc::LocalArrival message) {
+    if (!message.drop_name.empty()) {
+        if (on_drop) on_drop(std::move(message));
+    } else if (message.descriptor.valid()) {
+        set_nonblocking(message.descriptor.get());
+        accept(std::move(message.descriptor), local_arrival(message));
+    }
+    co_return ipc::LocalTaken{};
 }
 
 void Server::serve(UniqueFd socket, Arrival arrival) {

@@ -140,7 +140,7 @@ ipc::Service Session::ipc_service() const {
 // Limits per address are authd's. Without authd nothing is refused here: RCPT waits for it anyway.
 task<> Session::admit() {
     if (is_local()) {
-        co_await identify_local_user();
+        admit_local_user();
         co_return;
     }
     if (exempt_from_limits()) co_return;
@@ -156,18 +156,9 @@ task<> Session::admit() {
     }
 }
 
-task<> Session::identify_local_user() {
-    ipc::LocalUserAnswer answer;
-    ipc::LocalUser question;
-    question.uid = arrival_.uid;
-    try {
-        answer = co_await service_.authd.call(std::move(question));
-    } catch (const ipc::PeerLost&) {
-        throw Farewell(replies::local_error, "authd");
-    }
-    if (!answer.known) throw Farewell(Reply(550, "5.7.1", "unknown user id"), "unknown_user");
-    token_ = std::move(answer.token);
-    login_ = std::move(answer.address);
+void Session::admit_local_user() {
+    token_ = std::move(arrival_.token);
+    login_ = std::move(arrival_.login);
     log::Event("smtp.local_user")
         .sid(sid_)
         .with("uid", static_cast<int64_t>(arrival_.uid))

@@ -21,6 +21,7 @@ namespace tambo::smtpd {
 
 class Content;
 class SpoolFile;
+struct Authors;
 
 // Which door the client came through.
 enum class Door { smtp, submission, submissions, local };
@@ -28,7 +29,9 @@ enum class Door { smtp, submission, submissions, local };
 struct Arrival {
     Door door = Door::smtp;
     net::SocketAddress peer;
-    uint32_t uid = 0; // local: SO_PEERCRED, or the owner of a file in drop/
+    // Of a user of this machine, as authd says: it knows them from the kernel.
+    uint32_t uid = 0;
+    std::string token, login;
 };
 
 // Ends the session from anywhere below: the reply goes out, then the connection closes.
@@ -78,7 +81,7 @@ class Session {
     task<> run();
     task<> talk();
     task<> admit();
-    task<> identify_local_user();
+    void admit_local_user();
     task<> greet();
     task<> read_commands();
     task<std::string_view> next_line(size_t bytes_max);
@@ -107,6 +110,7 @@ class Session {
                              const Transaction& mail,
                              const smtp::Reply& reply);
     task<> check_author(const Content& content, const Transaction& mail);
+    task<> require_own(const Authors& authors, const Transaction& mail, smtp::ReplyText refusal);
     task<> look_up_client();
     // ---- cmd_auth.cc, cmd_tls.cc
     task<smtp::Reply> cmd_auth(std::string_view arguments);

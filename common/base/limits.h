@@ -51,10 +51,13 @@ inline constexpr int imap_nesting = 100;
 
 // of one IMAP command
 inline constexpr size_t imap_search_keys_max = 4096;
+inline constexpr size_t imap_search_fact_keys_max = 512; // that look at addresses, subjects, ...
+inline constexpr size_t imap_search_text_keys_max = 64;  // that read whole messages
 inline constexpr size_t imap_keywords_max = 64; // in a flag list
 inline constexpr size_t imap_fetch_items_max = 256;
 inline constexpr size_t imap_fetch_fields_max = 1000; // in HEADER.FIELDS
 inline constexpr size_t imap_list_patterns_max = 64;
+inline constexpr size_t imap_list_pattern_bytes = 4096; // of all patterns, each with the reference
 inline constexpr size_t imap_id_pairs_max = 30; // RFC 2971 3.3
 
 inline constexpr int64_t imap_prelogin_timeout_ms = 60'000;

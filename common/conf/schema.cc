@@ -188,7 +188,7 @@ const std::array kKeys{
         [](Config& c) -> Slot { return &c.limits.sessions_per_login_per_address; }},
     Key{"limits.login_failures_per_address", integer, "20", 1, 1'000'000, reload,
         "Failed logins from one address within limits.login_failure_window; then it is refused "
-        "until the window has passed.",
+        "until the window has passed. See Limits in authd(8).",
         [](Config& c) -> Slot { return &c.limits.login_failures_per_address; }},
     Key{"limits.login_failure_window", duration, "10m", kSecond, kDay, reload,
         "See limits.login_failures_per_address.",

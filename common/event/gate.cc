@@ -4,11 +4,13 @@
 
 #include <event2/event.h>
 
-#include <algorithm>
 
 namespace tambo {
 
-Gate::~Gate() { check(waits_.empty(), "a gate goes while somebody waits at it"); }
+Gate::~Gate() {
+    check(waits_.empty() || nursery_.cancelled(), "a gate goes while somebody waits at it");
+    for (Wait* wait : waits_) wait->gate_ = nullptr;
+}
 
 void Gate::pulse() {
     std::vector<Wait*> woken;
@@ -30,23 +32,22 @@ Gate::Wait::~Wait() {
 }
 
 bool Gate::Wait::await_ready() {
-    cancelled_ = gate_.nursery_.cancelled();
-    return cancelled_ || gate_.open_;
+    cancelled_ = gate_->nursery_.cancelled();
+    return cancelled_ || gate_->open_;
 }
 
 void Gate::Wait::await_suspend(std::coroutine_handle<> waiting) {
     handle = waiting;
-    gate_.nursery_.link(*this);
-    gate_.waits_.push_back(this);
+    gate_->nursery_.link(*this);
+    gate_->waits_.push_back(this);
     if (timeout_ms_ <= 0) return;
-    event_ = event_new(gate_.nursery_.loop().base(), -1, 0, on_event, this);
+    event_ = event_new(gate_->nursery_.loop().base(), -1, 0, on_event, this);
     const timeval delay{timeout_ms_ / 1000, timeout_ms_ % 1000 * 1000};
     event_add(event_, &delay);
 }
 
 void Gate::Wait::leave() {
-    auto& waits = gate_.waits_;
-    waits.erase(std::remove(waits.begin(), waits.end(), this), waits.end());
+    if (gate_) std::erase(gate_->waits_, this);
     if (event_) event_del(event_);
     unlink();
 }

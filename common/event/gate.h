@@ -9,7 +9,9 @@ struct event;
 
 namespace tambo {
 
-// Waiters continue from the loop, never inside open(). Destroying a gate with waiters is a bug.
+// Waiters continue from the loop, never inside open(). Destroying a gate with waiters is a bug,
+// unless its nursery is being cancelled: then whoever is cancelled first may own the gate at which
+// others wait, and they are cancelled next.
 class Gate {
   public:
     explicit Gate(Nursery& nursery) : nursery_(nursery) {}
@@ -19,7 +21,7 @@ class Gate {
 
     class Wait final : public Waiter {
       public:
-        Wait(Gate& gate, int64_t timeout_ms) : gate_(gate), timeout_ms_(timeout_ms) {}
+        Wait(Gate& gate, int64_t timeout_ms) : gate_(&gate), timeout_ms_(timeout_ms) {}
         ~Wait();
         Wait(const Wait&) = delete;
         bool await_ready();
@@ -32,7 +34,7 @@ class Gate {
         friend class Gate;
         static void on_event(int fd, short what, void* arg);
         void leave();
-        Gate& gate_;
+        Gate* gate_; // nullptr: it has gone
         int64_t timeout_ms_;
         event* event_ = nullptr;
         bool cancelled_ = false, timed_out_ = false;

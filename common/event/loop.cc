@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "common/event/nursery.h"
+#include "common/sys/log.h"
 
 #include <event2/event.h>
 
@@ -29,9 +30,32 @@ Loop::Loop() : uncommon_(std::make_unique<timeval>()) {
     check(base_ != nullptr, "no event base");
     posted_event_ = event_new(
         base_, -1, 0, [](int, short, void* self) { static_cast<Loop*>(self)->run_posted(); }, this);
+    log::set_waiting_hook({[](void* self) { static_cast<Loop*>(self)->watch_log(); }, this});
+}
+
+// What a burst of events has left behind goes as soon as the channel takes more.
+void Loop::watch_log() {
+    if (log_watch_) return;
+    log_watch_ = std::make_unique<FdWatch>(
+        *this, log::sink_fd(),
+        [](void* self, unsigned) {
+            auto* loop = static_cast<Loop*>(self);
+            if (log::flush()) {
+                loop->log_watch_.reset();
+            } else {
+                loop->log_watch_->arm_write(0);
+            }
+        },
+        this);
+    log_watch_->arm_write(0);
 }
 
 Loop::~Loop() {
+    if (log::waiting_hook().context == this) {
+        log::set_waiting_hook({});
+        log::flush_at_end();
+    }
+    log_watch_.reset();
     callbacks_.clear();
     event_free(posted_event_);
     event_base_free(base_);

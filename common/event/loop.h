@@ -14,8 +14,9 @@ struct timeval;
 namespace tambo {
 
 struct Waiter;
+class FdWatch;
 
-// One per process (and one thread). Everything that belongs to a loop must be destroyed before it.
+// One per process (and one thread). It also sends the events that wait for logd. Everything that belongs to a loop must be destroyed before it.
 class Loop {
   public:
     Loop();
@@ -50,6 +51,7 @@ class Loop {
   private:
     struct Callback;
     void run_posted();
+    void watch_log();
 
     event_base* base_;
     event* posted_event_ = nullptr;
@@ -58,6 +60,7 @@ class Loop {
     std::map<int64_t, const timeval*> timeouts_; // owned by libevent
     std::unique_ptr<timeval> uncommon_;          // the last other duration
     std::vector<std::unique_ptr<Callback>> callbacks_;
+    std::unique_ptr<FdWatch> log_watch_; // while events wait for logd
 };
 
 // Readiness of one descriptor, which the watch does not own. One callback for all; it may destroy

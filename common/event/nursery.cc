@@ -4,9 +4,33 @@
 
 #include <event2/event.h>
 
+#include <malloc.h>
+
+#include <algorithm>
 #include <cstdio>
 
 namespace tambo {
+
+namespace {
+constexpr int kFinishRunsMax = 100;
+// So many coroutines at once are a flood; it is over when this part of them is left.
+constexpr size_t kFlood = 256, kEbb = 8;
+
+// Of the whole process, as memory is.
+size_t running = 0, peak = 0;
+
+void one_begins() {
+    peak = std::max(peak, ++running);
+}
+
+// The allocator keeps what lies below the last block in use: after a flood that may be everything.
+void one_ended() {
+    --running;
+    if (peak < kFlood || running > peak / kEbb) return;
+    peak = running;
+    ::malloc_trim(0);
+}
+}
 
 // Fire-and-forget coroutine: destroys itself at its end.
 struct Nursery::Driver {
@@ -34,6 +58,7 @@ void Nursery::spawn(task<> work) { drive(*this, std::move(work)); }
 
 Nursery::Driver Nursery::drive(Nursery& nursery, task<> work) {
     nursery.count_++;
+    one_begins();
     try {
         co_await std::move(work);
     } catch (const Cancelled&) {
@@ -46,6 +71,7 @@ Nursery::Driver Nursery::drive(Nursery& nursery, task<> work) {
             std::fprintf(stderr, "unexpected: %s\n", e.what());
         }
     }
+    one_ended();
     nursery.count_--;
     if (nursery.count_ == 0 && nursery.on_empty) nursery.on_empty();
 }
@@ -64,6 +90,14 @@ void Nursery::cancel() {
         waiter->unlink();
         waiter->cancel();
     }
+}
+
+void Nursery::finish() {
+    cancel();
+    on_empty = [this] { loop_.stop(); };
+    // Somebody else may stop the loop, too.
+    for (int runs = 0; count_ != 0 && runs < kFinishRunsMax; ++runs) loop_.run();
+    on_empty = nullptr;
 }
 
 Sleep::Sleep(Nursery& nursery, int64_t ms) : nursery_(nursery), ms_(ms) {}

@@ -58,6 +58,9 @@ class Nursery {
     void spawn(task<> work);
     // Ends every wait with Cancelled. Later waits throw at once.
     void cancel();
+    // The same at the end of a process, when the loop has ended: runs it on until all coroutines
+    // have, those too that were woken already, or that wait for a thread.
+    void finish();
 
     void link(Waiter& waiter);
 

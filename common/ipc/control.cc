@@ -117,8 +117,8 @@ void Control::report_fault(const std::string& what, bool storage) {
 
 void Control::report_retired(uint32_t connections) { master_.send(Retired{connections}); }
 
-void Control::report_drop(const std::string& name, bool done) {
-    master_.send(DropTaken{name, done});
+void Control::report_drop(const std::string& name, DropOutcome outcome) {
+    master_.send(DropTaken{name, outcome});
 }
 
 } // namespace tambo::ipc

@@ -32,7 +32,7 @@ class Control {
     void report_ready(const std::string& isolation = "");
     void report_fault(const std::string& what, bool storage);
     void report_retired(uint32_t connections);
-    void report_drop(const std::string& name, bool done); // see DropTaken
+    void report_drop(const std::string& name, DropOutcome outcome);
 
     // Set before the loop runs. Defaults: configuration and files are ignored, drain stops the
     // loop.

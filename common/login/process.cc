@@ -44,7 +44,7 @@ void run_process(const char* program, const Protocol& protocol) {
     control.report_ready(sandbox::enter(sandbox::profiles::login, entry).missing());
     loop.run();
     service.on_connection_ended = nullptr;
-    nursery.cancel();
+    nursery.finish();
 }
 
 } // namespace tambo::login

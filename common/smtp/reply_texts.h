@@ -47,6 +47,8 @@ inline constexpr ReplyText bare_line_ends{550, "5.5.2", "bare CR, bare LF or NUL
 inline constexpr ReplyText too_many_hops{554, "5.4.6", "too many hops, mail loop"};
 inline constexpr ReplyText bad_from{550, "5.7.1", "exactly one From field is needed"};
 inline constexpr ReplyText from_not_yours{550, "5.7.1", "the From address is not yours"};
+inline constexpr ReplyText bad_sender_field{550, "5.7.1", "at most one Sender field, with one address"};
+inline constexpr ReplyText sender_not_yours{550, "5.7.1", "the Sender address is not yours"};
 inline constexpr ReplyText local_error{451, "4.3.0", "local error, try again later"};
 inline constexpr ReplyText disk_full{452, "4.3.1", "insufficient storage, try again later"};
 

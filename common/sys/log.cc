@@ -5,8 +5,10 @@
 #include "common/sys/clock.h"
 #include "common/sys/fdpass.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -19,11 +21,52 @@ struct Sink {
     std::string daemon;
     bool to_stderr = false;
     uint64_t dropped = 0, dropped_unreported = 0;
+    std::string waiting; // datagrams, each behind its length in 32 bits
+    size_t waiting_sent = 0;
+    size_t waiting_count = 0;
+    WaitingHook hook;
+
+    bool waits() const { return waiting_sent < waiting.size(); }
 };
 
 Sink& sink() {
     static Sink the_sink;
     return the_sink;
+}
+
+enum class Sent { yes, later, never };
+
+Sent send_one(const Sink& s, std::string_view datagram) {
+    const ssize_t n =
+        ::send(s.socket.get(), datagram.data(), datagram.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n >= 0) return Sent::yes;
+    return errno == EAGAIN || errno == ENOBUFS || errno == EINTR ? Sent::later : Sent::never;
+}
+
+void forget_waiting(Sink& s) {
+    s.waiting_sent = s.waiting_count = 0;
+    std::string().swap(s.waiting); // gives the memory back
+}
+
+// False: there is no room.
+bool keep(Sink& s, std::string_view datagram) {
+    if (s.waiting_sent > kWaitingMax / 4) {
+        s.waiting.erase(0, s.waiting_sent);
+        s.waiting_sent = 0;
+    }
+    if (s.waiting.size() + datagram.size() > kWaitingMax) return false;
+    const bool first = !s.waits();
+    put_le(s.waiting, static_cast<uint32_t>(datagram.size()));
+    s.waiting.append(datagram);
+    ++s.waiting_count;
+    if (first && s.hook.begins) s.hook.begins(s.hook.context);
+    return true;
+}
+
+bool hand_over(Sink& s, std::string_view datagram) {
+    if (!flush()) return keep(s, datagram); // in their order
+    const Sent sent = send_one(s, datagram);
+    return sent == Sent::yes || (sent == Sent::later && keep(s, datagram));
 }
 
 void put_text(std::string& out, std::string_view text) {
@@ -88,7 +131,38 @@ std::optional<Record> decode(std::string_view in) {
     return r;
 }
 
+bool flush() {
+    Sink& s = sink();
+    while (s.waits()) {
+        const auto size = get_le<uint32_t>(s.waiting.data() + s.waiting_sent);
+        const std::string_view datagram(s.waiting.data() + s.waiting_sent + sizeof size, size);
+        const Sent sent = send_one(s, datagram);
+        if (sent == Sent::later) return false;
+        if (sent == Sent::never) { // nobody will ever read them
+            s.dropped += s.waiting_count;
+            s.dropped_unreported += s.waiting_count;
+            break;
+        }
+        s.waiting_sent += sizeof size + size;
+        --s.waiting_count;
+    }
+    if (!s.waiting.empty()) forget_waiting(s);
+    return true;
+}
+
+void flush_at_end() {
+    for (int i = 0; i < 10 && !flush(); ++i) {
+        pollfd writable{sink_fd(), POLLOUT, 0};
+        ::poll(&writable, 1, 50);
+    }
+}
+
+void set_waiting_hook(WaitingHook hook) { sink().hook = hook; }
+
+WaitingHook waiting_hook() { return sink().hook; }
+
 void set_sink(UniqueFd socket, std::string daemon) {
+    forget_waiting(sink());
     sink().socket = std::move(socket);
     sink().daemon = std::move(daemon);
 }
@@ -111,10 +185,7 @@ Event::~Event() {
     if (s.to_stderr) print(record_);
     if (!s.socket.valid()) return;
     record_.dropped_before = s.dropped_unreported;
-    const std::string datagram = encode(record_);
-    const ssize_t sent =
-        ::send(s.socket.get(), datagram.data(), datagram.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent >= 0) {
+    if (hand_over(s, encode(record_))) {
         s.dropped_unreported = 0;
     } else {
         ++s.dropped;

@@ -1,8 +1,9 @@
 // Events, not prose: what every daemon tells logd. tambo-events(7) lists the names and fields.
 //
-// One event is one datagram on the one-way channel to logd. Sending never blocks; what cannot be
-// sent is counted and reported with the next event that can. Without a sink (unit tests, commands)
-// events go nowhere unless TAMBO_LOG_STDERR is set.
+// One event is one datagram on the one-way channel to logd. Sending never blocks: a burst that the
+// channel does not hold waits in this process, up to kWaitingMax, and what does not fit there is
+// counted and reported with the next event that does. Without a sink (unit tests, commands) events
+// go nowhere unless TAMBO_LOG_STDERR is set. Only the thread of the loop makes events.
 #pragma once
 
 #include "common/base/id.h"
@@ -36,6 +37,21 @@ void set_sink(UniqueFd socket, std::string daemon);
 // Also written to standard error, one readable line each (foreground runs, tests).
 void set_stderr(bool on);
 uint64_t dropped();
+
+// Bytes of events that wait in a process: those of one message with as many recipients as can be
+// allowed (smtp.recipients_max), and some.
+inline constexpr size_t kWaitingMax = 16u << 20;
+// Sends what waits, as far as the channel takes it; false: some still waits. Whoever has a loop is
+// told once, when the first event begins to wait, and calls this when sink_fd() is writable.
+bool flush();
+// The same at the end of a process: waits for logd, at most half a second.
+void flush_at_end();
+struct WaitingHook {
+    void (*begins)(void* context) = nullptr;
+    void* context = nullptr;
+};
+void set_waiting_hook(WaitingHook hook);
+WaitingHook waiting_hook();
 // The descriptor of the sink, -1 without one: for a process that closes everything else.
 int sink_fd();
 

@@ -56,7 +56,12 @@ void add_pattern(ListArgs& args, const std::string& wire) {
         throw Bad("TOOBIG", "too many patterns");
     }
     auto pattern = mutf7_to_utf8(wire);
-    if (pattern) args.patterns.push_back(std::move(*pattern));
+    if (!pattern) return;
+    args.pattern_bytes += args.reference.size() + pattern->size();
+    if (args.pattern_bytes > limits::imap_list_pattern_bytes) {
+        throw Bad("TOOBIG", "the patterns are too long");
+    }
+    args.patterns.push_back(std::move(*pattern));
 }
 
 void patterns(Parser& in, ListArgs& args) {

@@ -27,6 +27,7 @@ struct ListArgs {
     uint32_t returned = 0;
     std::string reference;             // UTF-8
     std::vector<std::string> patterns; // UTF-8, without those that no name can match
+    size_t pattern_bytes = 0;          // of all, each with the reference
     bool asks_delimiter = false;       // LIST "" "": only the delimiter is asked for
 };
 ListArgs parse_list(Parser& in);

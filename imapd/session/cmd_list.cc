@@ -79,8 +79,9 @@ bool meets(const Node& node, uint32_t select) {
     return (select & ListArgs::kSelectSpecialUse) == 0 || node.info.special_use != 0;
 }
 
-void judge(Tree& tree, const ListArgs& args) {
+task<> judge(Session& session, Tree& tree, const ListArgs& args) {
     for (auto& [name, node] : tree) {
+        co_await session.breathe();
         node.matches = matches_any(name, args);
         node.meets = meets(node, args.select);
         if (!node.meets || (args.select & ListArgs::kSelectRecursive) == 0) continue;
@@ -144,7 +145,7 @@ task<std::string> cmd_list(Session& session, Parser& args) {
     }
     const bool by_subscription = (wanted.select & ListArgs::kSelectSubscribed) != 0;
     Tree tree = tree_of(session, by_subscription);
-    judge(tree, wanted);
+    co_await judge(session, tree, wanted);
     const bool subscribed = by_subscription || (wanted.returned & ListArgs::kReturnSubscribed);
     for (const auto& [name, node] : tree) {
         if (!node.matches || (!node.meets && !node.below_hidden)) continue;
@@ -163,7 +164,7 @@ task<std::string> cmd_lsub(Session& session, Parser& args) {
     auto wanted = parse_lsub(args);
     wanted.select = ListArgs::kSelectSubscribed | ListArgs::kSelectRecursive;
     Tree tree = tree_of(session, true);
-    judge(tree, wanted);
+    co_await judge(session, tree, wanted);
     for (const auto& [name, node] : tree) {
         if (!node.matches || (!node.meets && !node.below_hidden)) continue;
         std::string attributes;

@@ -1,9 +1,11 @@
 // SEARCH and UID SEARCH, RFC 3501 6.4.4: a scan in batches that lets other sessions run in between.
+#include "common/base/check.h"
 #include "common/base/text.h"
 #include "imapd/session/search_match.h"
 #include "imapd/session/state.h"
 
 #include <algorithm>
+#include <span>
 #include <system_error>
 
 namespace tambo::imap {
@@ -52,8 +54,9 @@ class Search {
   private:
     task<> batch(uint32_t first, uint32_t count);
     void by_entries(uint32_t first, uint32_t count);
-    void by_facts();
-    void by_text(size_t index);
+    task<> by_facts();
+    size_t judge_facts(std::span<SearchSubject> subjects);
+    task<> by_text(size_t index);
     void add(const SearchSubject& subject) {
         found.emplace_back(subject.number, subject.entry.uid);
     }
@@ -69,9 +72,9 @@ task<> Search::batch(uint32_t first, uint32_t count) {
     open_.clear();
     open_facts_.clear();
     by_entries(first, count);
-    if (!open_.empty() && match_.needs_facts()) by_facts();
+    if (!open_.empty() && match_.needs_facts()) co_await by_facts();
     for (size_t i = 0; i < open_.size(); ++i) {
-        by_text(i);
+        co_await by_text(i);
         co_await session_.breathe();
     }
     std::sort(found.begin() + before, found.end());
@@ -90,9 +93,17 @@ void Search::by_entries(uint32_t first, uint32_t count) {
     }
 }
 
-void Search::by_facts() {
+task<> Search::by_facts() {
     std::vector<SearchSubject> subjects;
     subjects.swap(open_);
+    for (size_t done = 0; done < subjects.size();) {
+        done += judge_facts(std::span(subjects).subspan(done));
+        co_await session_.breathe();
+    }
+}
+
+// Of how many messages, at least one: with many keys no more than the others' patience allows.
+size_t Search::judge_facts(std::span<SearchSubject> subjects) {
     std::vector<store::Entry> entries;
     for (const auto& subject : subjects)
         entries.push_back(subject.entry);
@@ -107,13 +118,15 @@ void Search::by_facts() {
             open_.push_back(subject);
             open_facts_.emplace_back(facts);
         }
-        return true;
+        return !session_.is_breathless();
     };
     accepted(session_.account().read_facts(entries, store::FactsPart::text, judge));
+    check(index > 0, "facts of no message");
+    return index;
 }
 
-// A message that cannot be read is not found.
-void Search::by_text(size_t index) {
+// A message that cannot be read is not found. The keys that look through it do so one by one.
+task<> Search::by_text(size_t index) {
     SearchSubject& subject = open_[index];
     store::FactsView facts;
     if (match_.needs_facts()) {
@@ -121,14 +134,20 @@ void Search::by_text(size_t index) {
         subject.facts = &facts;
     }
     auto reader = session_.account().open_message(subject.entry);
-    if (!reader.ok()) return;
+    if (!reader.ok()) co_return;
     try {
         subject.text = reader->text();
     } catch (const std::system_error&) {
-        return;
+        co_return;
     }
-    if (match_.judge(subject) == Truth::yes) add(subject);
-    subject.structure.reset(); // not needed any more, and many may be open
+    auto truth = match_.judge(subject);
+    while (truth == Truth::unknown && subject.wanted) {
+        match_.ask_wanted(subject);
+        co_await session_.breathe();
+        truth = match_.judge(subject);
+    }
+    if (truth == Truth::yes) add(subject);
+    subject = SearchSubject(); // not needed any more, and many may be open
 }
 
 task<std::string> run(Session& session, Parser& args, bool by_uid) {

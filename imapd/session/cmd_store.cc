@@ -31,6 +31,7 @@ task<> tell(Session& session, const std::vector<NumberRange>& numbers, bool by_u
             line.push_back(')');
             session.untagged(line);
             if (session.crowded()) co_await session.io().flush();
+            co_await session.breathe();
         }
     }
 }

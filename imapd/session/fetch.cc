@@ -122,6 +122,7 @@ task<uint32_t> Fetch::batch(uint32_t first, uint32_t count) {
     for (uint32_t i = 0; i < found; ++i) {
         co_await message(first + i, i);
         if (session_.crowded()) co_await session_.io().flush();
+        co_await session_.breathe();
     }
     co_return found;
 }
@@ -208,6 +209,7 @@ task<> Fetch::message(uint32_t number, size_t index) {
             session_.io().put(out);
             out.clear();
             co_await put_section(item, index, text);
+            co_await session_.breathe(); // each may look through the whole text
         }
     }
     if (marked_[index] && !lists_flags_) {

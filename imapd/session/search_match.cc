@@ -1,10 +1,13 @@
 #include "imapd/session/search_match.h"
 
+#include "common/base/check.h"
+#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/mime/charset.h"
 #include "common/mime/date.h"
 #include "common/mime/header.h"
 #include "common/mime/search_text.h"
+#include "imapd/session/error.h"
 
 #include <algorithm>
 #include <array>
@@ -76,14 +79,16 @@ struct SearchMatch::Node {
     uint64_t number = 0; // of the key; the bit of a keyword, 0 if the mailbox does not have it
     int64_t day = 0;
     std::vector<NumberRange> ranges;
+    size_t text_index = 0; // of a key that needs the text
     std::vector<std::unique_ptr<Node>> children; // cheap ones first
 
     bool by_flags(const store::Entry& entry, bool recent) const;
     bool by_day(int64_t other) const;
     Truth by_entry(const SearchSubject& subject) const;
-    Truth by_header(const SearchSubject& subject) const;
+    Truth by_header(SearchSubject& subject) const;
     Truth by_sent_date(const SearchSubject& subject) const;
     Truth by_text(SearchSubject& subject) const;
+    bool is_in(SearchSubject& subject) const;
 };
 
 SearchMatch::SearchMatch(const SearchProgram& program, const store::View& view) {
@@ -117,6 +122,16 @@ SearchMatch::prepare(const SearchKey& key, const std::string& charset, const sto
     }
     if (key.kind == Kind::uid) node->ranges = key.set.resolve(view.last_uid());
     if (key.kind == Kind::sequence) node->ranges = key.set.resolve(view.count());
+    const bool is_leaf = key.children.empty();
+    if (is_leaf && node->cost == kFacts) ++fact_nodes_;
+    if (is_leaf && node->cost == kText) {
+        node->text_index = text_nodes_.size();
+        text_nodes_.push_back(node.get());
+    }
+    if (fact_nodes_ > limits::imap_search_fact_keys_max ||
+        text_nodes_.size() > limits::imap_search_text_keys_max) {
+        throw No("LIMIT", "too many search keys of this kind"); // RFC 5530
+    }
     for (const SearchKey& child : key.children) {
         node->children.push_back(prepare(child, charset, view));
         node->cost = std::max(node->cost, node->children.back()->cost);
@@ -129,7 +144,15 @@ SearchMatch::prepare(const SearchKey& key, const std::string& charset, const sto
 }
 
 SearchMatch::Truth SearchMatch::judge(SearchSubject& subject) const {
+    subject.wanted.reset();
     return evaluate(*root_, subject);
+}
+
+void SearchMatch::ask_wanted(SearchSubject& subject) const {
+    check(subject.wanted && subject.text, "no key is wanted");
+    const size_t index = *subject.wanted;
+    subject.of_text.resize(text_nodes_.size());
+    subject.of_text[index] = text_nodes_[index]->is_in(subject);
 }
 
 SearchMatch::Truth SearchMatch::evaluate(const Node& node, SearchSubject& subject) {
@@ -217,11 +240,8 @@ SearchMatch::Truth SearchMatch::Node::by_entry(const SearchSubject& subject) con
     }
 }
 
-SearchMatch::Truth SearchMatch::Node::by_header(const SearchSubject& subject) const {
-    if (cost == kText) {
-        if (!subject.text) return Truth::unknown;
-        return truth(header_contains(*subject.text, field, folded));
-    }
+SearchMatch::Truth SearchMatch::Node::by_header(SearchSubject& subject) const {
+    if (cost == kText) return by_text(subject);
     if (subject.facts == nullptr) return Truth::unknown;
     const auto text = folded_field(field);
     if (text == nullptr || folded.empty()) {
@@ -239,7 +259,15 @@ SearchMatch::Truth SearchMatch::Node::by_sent_date(const SearchSubject& subject)
 }
 
 SearchMatch::Truth SearchMatch::Node::by_text(SearchSubject& subject) const {
-    if (!subject.text) return Truth::unknown;
+    if (text_index < subject.of_text.size() && subject.of_text[text_index]) {
+        return truth(*subject.of_text[text_index]);
+    }
+    if (subject.text && !subject.wanted) subject.wanted = text_index;
+    return Truth::unknown;
+}
+
+bool SearchMatch::Node::is_in(SearchSubject& subject) const {
+    if (kind == Kind::header) return header_contains(*subject.text, field, folded);
     const mime::MessageView view(*subject.text);
     if (!subject.structure) subject.structure = mime::parse_structure(view);
     mime::TextMatcher matcher(needle);
@@ -253,7 +281,7 @@ SearchMatch::Truth SearchMatch::Node::by_text(SearchSubject& subject) const {
         return !matcher.found();
     });
     matcher.boundary();
-    return truth(matcher.found());
+    return matcher.found();
 }
 
 } // namespace tambo::imap

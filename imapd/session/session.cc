@@ -207,8 +207,12 @@ bool Session::crowded() const {
     return io_.output_pending() >= limits::output_pending_bytes;
 }
 
+bool Session::is_breathless() const {
+    return Loop::monotonic_ms() - breath_ms_ >= kBreathMs;
+}
+
 task<> Session::breathe() {
-    if (Loop::monotonic_ms() - breath_ms_ < kBreathMs) co_return;
+    if (!is_breathless()) co_return;
     co_await sleep_ms(nursery_, 0);
     breath_ms_ = Loop::monotonic_ms();
 }

@@ -58,8 +58,10 @@ class Session {
     void untagged(std::string_view text);
     // More output waits than limits::output_pending_bytes: flush before making more of it.
     bool crowded() const;
-    // Lets the other coroutines of the process run if this command has been at it for long.
+    // Lets the other coroutines of the process run if this command has been at it for long. Whoever
+    // cannot wait where it is asks is_breathless() and comes to a place where it can.
     task<> breathe();
+    bool is_breathless() const;
     // Tells the client what others did to the selected mailbox. may_expunge: sequence numbers may
     // change now (never in the answer to FETCH, STORE, SEARCH: RFC 3501 7.4.1).
     task<> report_changes(bool may_expunge);

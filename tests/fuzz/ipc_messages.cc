@@ -59,7 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const size_t which = static_cast<uint8_t>(input[0]);
     const size_t descriptors = static_cast<uint8_t>(input[1]) % 3;
     try_one<AdminAnswer, AdminRequest, ConnectionVerdict, ConnectionOpened, ConnectionClosed,
-            SaslAnswer, SaslStart, SaslContinue, LocalUserAnswer, LocalUser, CheckSender,
+            SaslAnswer, SaslStart, SaslContinue, LocalTaken, LocalArrival, CheckSender,
             CheckRecipient, Resolution, Resolve, AccountFacts, AskAccount, Hello, Configure,
             PeerSocket, PeerGone, ListenSocket, OpenFile, Start, Ready, Fault, StorageState,
             Retired, DropTaken, Delivered, Deliver, FileMessage, PrepareAccount, DnsAnswer,

@@ -134,7 +134,7 @@ class Table(unittest.TestCase):
                                 ("post", "post", "copy@remote.example"),
                                 ("postmaster", "post")):
             targets = [t if "@" in t else "%s@%s" % (t, DOMAIN) for t in targets]
-            suite.tambo("alias", "add", "%s@%s" % (alias, DOMAIN), *targets)
+            suite.tambo("alias", "add", "--force", "%s@%s" % (alias, DOMAIN), *targets)
         suite.tambo("alias", "add", "*@catch.test", "bob@" + DOMAIN)
         cls.tls = ssl.create_default_context(cafile=suite.ca)
         cls.mail = Mailboxes(suite, cls.tls)

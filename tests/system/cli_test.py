@@ -281,6 +281,29 @@ class Commands(unittest.TestCase):
         self.assertEqual(self.tambo("explain", "what@example.test")[0][1], "bob@example.test")
         self.tambo("alias", "rm", "*@example.test")
 
+    def test_aliases_that_lead_nowhere(self):
+        self.refused(NOUSER, "leads nowhere", "alias", "add", "crew@example.test",
+                     "bob@example.test", "bbo@example.test")
+        self.tambo("user", "add", "shortly@example.test", "--stdin", stdin="shortly-secret\n")
+        self.tambo("alias", "add", "crew@example.test", "bob@example.test",
+                   "shortly@example.test")
+        dangling = ["crew@example.test", "shortly@example.test", "missing"]
+        self.assertEqual(self.tambo("user", "rm", "shortly@example.test"), [dangling])
+        self.assertIn(dangling, self.tambo("alias", "list"))
+        for words in (("status",), ("config", "check")):
+            result = self.run_tambo(*words)
+            self.assertEqual(result.returncode, 0)
+            self.assertIn("warning: alias crew@example.test leads to shortly@example.test",
+                          result.stderr)
+        qid = self.submit("crew@example.test", "for the whole crew")
+        wait_for(lambda: "queue.target_missing" in self.run_tambo("trace", qid).stdout,
+                 what="the event")
+        traced = self.run_tambo("trace", qid).stdout
+        self.assertIn("target=shortly@example.test", traced)
+        self.tambo("alias", "rm", "crew@example.test")
+        self.assertEqual(self.run_tambo("status").stderr, "")
+        self.assertEqual(self.tambo("explain", "root")[0][0], "local")
+
     # ---- the queue
 
     def waiting(self, to, text="hello"):

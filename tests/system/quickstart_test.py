@@ -119,7 +119,7 @@ class Quickstart(unittest.TestCase):
         self.assertEqual([step for step, mark in marks.items() if mark == "made"],
                          ["alias abuse@example.test to ann@example.test"])
         listed = self.run_tambo("alias", "list").stdout
-        self.assertIn("hostmaster@example.test\telsewhere@remote.example\n", listed)
+        self.assertIn("hostmaster@example.test\telsewhere@remote.example\t\n", listed)
 
     def test_what_it_refuses(self):
         for words, text in ((("not a domain", "ann@example.test"), "is not a domain name"),

@@ -238,6 +238,31 @@ class Down(Local):
         for path in self.drop() + [os.path.join(self.suite.dir, "second-link")]:
             os.unlink(path)
 
+    def test_what_is_refused_comes_back(self):
+        self.send("-i", "nobody-here@example.test", "bob@example.test",
+                  stdin="Subject: half refused\n\nthe text of it\n")
+        self.send("-i", "nobody-else@example.test", user="nobody",
+                  stdin="Subject: all refused\n\nthe other text\n")
+        nonsense = os.path.join(self.suite.state, "drop", "b" * 32)
+        with open(nonsense, "w") as f:
+            f.write("nonsense\r\n")
+        self.suite.start_master()
+        self.arrived("bob@example.test", "half refused")
+        # Neither has a mailbox: the postmaster reads for them.
+        reports = wait_for(lambda: len(self.find("alice@example.test", "not sent")) == 2 and
+                           self.find("alice@example.test", "not sent"), what="both reports")
+        half = [r for r in reports if "nobody-here@example.test" in r][0]
+        self.assertIn("The other recipients get it.", half)
+        self.assertIn("X-Original-To: %s@%s" % (self.me, HOST), half)
+        full = [r for r in reports if "nobody-else@example.test" in r][0]
+        self.assertIn("550 5.1.1 no such user here", full)
+        self.assertIn("the other text", full)
+        self.assertIn("X-Original-To: nobody@" + HOST, full)
+        wait_for(lambda: not self.drop(), what="the drop to be empty")
+        aside = os.path.join(self.suite.state, "drop-refused")
+        self.assertEqual(os.listdir(aside), ["b" * 32])
+        os.unlink(os.path.join(aside, "b" * 32))
+
     def test_what_works(self):
         self.assertEqual(self.call("tambo", "version").returncode, 0)
         self.assertEqual(self.call("tambo", "config", "check").returncode, 0)

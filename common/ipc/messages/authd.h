@@ -108,20 +108,22 @@ struct SessionEnded { // one-way: the connection with this sid is over, and so i
     template <class V> void visit(V& v) { v(sid); }
 };
 
-// The peer of the local submission socket, by SO_PEERCRED (or the owner of a file in drop/).
-struct LocalUserAnswer {
-    bool known = false;
-    std::string token;
-    std::string address; // default sender
-    template <class V> void visit(V& v) { v(known, token, address); }
+struct LocalTaken {
+    template <class V> void visit(V&) {}
 };
 
-struct LocalUser {
+// authd -> submit, the one request in that direction: somebody of this machine, whom authd knows by
+// the kernel's word, and the login that this is worth. submit never says who a local user is.
+struct LocalArrival {
     static constexpr uint16_t kType = 0x0306;
-    static constexpr Loss kLoss = Loss::repeat;
-    using Reply = LocalUserAnswer;
-    uint32_t uid = 0;
-    template <class V> void visit(V& v) { v(uid); }
+    static constexpr Loss kLoss = Loss::fail;
+    using Reply = LocalTaken;
+    UniqueFd descriptor;   // an accepted connection, or the file
+    std::string drop_name; // of a file in drop/; empty for a connection
+    uint32_t uid = 0;      // SO_PEERCRED of the connection, or the owner of the file
+    std::string token;
+    std::string address; // default sender
+    template <class V> void visit(V& v) { v(descriptor, drop_name, uid, token, address); }
 };
 
 // ---- during the SMTP session: yes or no, as the reply to give
@@ -162,7 +164,9 @@ struct Target {
 struct ResolvedRecipient {
     ReplyText refusal; // code 0: accepted
     std::vector<Target> targets;
-    template <class V> void visit(V& v) { v(refusal, targets); }
+    // Targets of an alias that lead nowhere; the postmaster is among the targets in their place.
+    std::vector<std::string> missing;
+    template <class V> void visit(V& v) { v(refusal, targets, missing); }
 };
 
 struct Resolution {

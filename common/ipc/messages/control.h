@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tambo::ipc {
@@ -52,9 +53,12 @@ struct ListenSocket {
 
 // master -> child before Start, and anew when it changes: an open file or directory ("spool",
 // "mail", "aliases", "passwd", "resolv.conf", "ca-bundle", "key:1", "certificate:1"; "root" is an
-// empty directory, "drop:<name>" a message that somebody left while we were down). At reload all
+// empty directory, "drop:<name>" a message that somebody left while we were down, which authd passes
+// on to submit with its owner's login). At reload all
 // numbered files of a kind are sent again and then Configure; what was sent since the last
 // Configure is the whole new set.
+inline constexpr std::string_view kDropPrefix = "drop:";
+
 struct OpenFile {
     static constexpr uint16_t kType = 0x0106;
     std::string name;
@@ -116,13 +120,20 @@ struct Retired {
     template <class V> void visit(V& v) { v(connections); }
 };
 
-// child (submission) -> master: the message of the file that was passed as OpenFile "drop:<name>" is
-// durably accepted (done: master removes the file) or could not be taken now (it stays).
+enum class DropOutcome : uint8_t {
+    taken,   // it is durably accepted, or its owner has got it back: master removes the file
+    refused, // for good: master sets the file aside
+    not_now, // the file stays, and is tried again
+    last_ = not_now
+};
+
+// child (submit; authd for what is no message at all) -> master: what became of the file that was
+// passed as OpenFile "drop:<name>".
 struct DropTaken {
     static constexpr uint16_t kType = 0x010D;
     std::string name; // without "drop:"
-    bool done = false;
-    template <class V> void visit(V& v) { v(name, done); }
+    DropOutcome outcome = DropOutcome::not_now;
+    template <class V> void visit(V& v) { v(name, outcome); }
 };
 
 } // namespace tambo::ipc

@@ -110,6 +110,49 @@ TEST_CASE("aliases in a circle are refused") {
     CHECK(explain(book, "a@example.test") == "550 5.4.6 ");
 }
 
+TEST_CASE("a target that is not there is not passed over in silence") {
+    FakeBook book;
+    const auto missing = [&](const std::string& text) {
+        const Expansion expansion = expand(book, *smtp::parse_address(text));
+        std::string out;
+        for (const auto& target : expansion.missing) out += cat(target, ' ');
+        return out + (expansion.stand_in ? cat("-> ", expansion.stand_in->address) : "");
+    };
+    book.alias_rows["team@example.test"] = {"bob@example.test", "gone@example.test"};
+    book.alias_rows["some@example.test"] = {"bob@example.test", "off@example.test", "not an address"};
+    book.alias_rows["nested@example.test"] = {"x@remote.test", "team@example.test"};
+    book.alias_rows["admins@example.test"] = {"alice@example.test", "gone@example.test"};
+    book.alias_rows["only@example.test"] = {"gone@example.test"};
+    book.alias_rows["whole@example.test"] = {"bob@example.test", "alice@example.test"};
+    CHECK(explain(book, "team@example.test") == "local:bob@example.test ");
+    CHECK(missing("team@example.test") == "gone@example.test -> alice@example.test");
+    CHECK(missing("some@example.test") ==
+          "off@example.test not an address -> alice@example.test");
+    CHECK(missing("nested@example.test") == "gone@example.test -> alice@example.test");
+    CHECK(missing("admins@example.test") == "gone@example.test "); // the postmaster has it
+    CHECK(explain(book, "only@example.test") == "550 5.1.1 ");
+    CHECK(missing("whole@example.test") == "");
+    // As many names as there is room for; that there are some is known in any case.
+    auto& many = book.alias_rows["many@example.test"] = {"bob@example.test"};
+    for (int i = 0; i < 100; ++i) many.push_back(cat("nobody-", i, "@example.test"));
+    const Expansion expansion = expand(book, *smtp::parse_address("many@example.test"));
+    CHECK(expansion.missing.size() < 20);
+    CHECK(expansion.stand_in);
+    book.postmaster_key = "";
+    CHECK(missing("team@example.test") == "gone@example.test ");
+}
+
+TEST_CASE("abuse of a domain reaches the postmaster, unless it is somebody's") {
+    FakeBook book;
+    CHECK(explain(book, "abuse@example.test") == "local:alice@example.test ");
+    CHECK(explain(book, "Abuse+x@example.test") == "local:alice@example.test+x ");
+    book.alias_rows["*@example.test"] = {"bob@example.test"};
+    CHECK(explain(book, "abuse@example.test") == "local:bob@example.test ");
+    CHECK(explain(book, "root@example.test") == "local:bob@example.test ");
+    book.alias_rows.clear();
+    CHECK(explain(book, "root@example.test") == "550 5.1.1 "); // of the host alone
+}
+
 TEST_CASE("catch-all comes last") {
     FakeBook book;
     book.alias_rows["*@example.test"] = {"bob@example.test"};

@@ -1,9 +1,14 @@
 #include "common/event/gate.h"
 #include "common/event/nursery.h"
 #include "common/event/workers.h"
+#include "common/sys/fdpass.h"
+#include "common/sys/log.h"
 
 #include <catch2/catch.hpp>
 
+#include <sys/socket.h>
+
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -104,4 +109,120 @@ TEST_CASE("workers hand their results back to the loop") {
         loop.run();
     }
     CHECK(total == 5000);
+}
+
+TEST_CASE("the loop sends events that had to wait") {
+    auto [a, b] = socket_pair(SOCK_SEQPACKET);
+    log::set_sink(std::move(a), "test");
+    Loop loop;
+    for (int i = 0; i < 5'000; ++i) log::Event("x.y").with("n", int64_t{i});
+    CHECK_FALSE(log::flush());
+    struct Reader {
+        Loop& loop;
+        int fd;
+        int got = 0;
+    } reader{loop, b.get()};
+    FdWatch watch(
+        loop, b.get(),
+        [](void* self, unsigned) {
+            auto* r = static_cast<Reader*>(self);
+            Datagram datagram;
+            const auto status = receive_datagram(r->fd, 4096, 0, datagram);
+            if (status == ReceiveStatus::received && ++r->got == 5'000) r->loop.stop();
+        },
+        &reader);
+    watch.arm_read(10'000);
+    loop.run();
+    CHECK(reader.got == 5'000);
+    CHECK(log::flush());
+    log::set_sink(UniqueFd(), "");
+}
+
+namespace {
+
+// Owns a gate in its frame, and waits elsewhere.
+task<> gate_owner(Nursery& nursery, std::string& trace) {
+    Gate gate(nursery);
+    nursery.spawn([](Gate& g, std::string& t) -> task<> {
+        struct Mark {
+            std::string& trace;
+            ~Mark() { trace.push_back('w'); }
+        } const mark{t};
+        co_await g.wait(60'000);
+        t.push_back('!'); // never
+    }(gate, trace));
+    struct Mark {
+        std::string& trace;
+        ~Mark() { trace.push_back('o'); }
+    } const mark{trace};
+    co_await sleep_ms(nursery, 60'000);
+}
+
+// When it is cancelled it wakes others, who wake others.
+task<> waker(Gate& waits_at, Gate& opens) {
+    struct Open {
+        Gate& gate;
+        ~Open() { gate.pulse(); }
+    } const open{opens};
+    co_await waits_at.wait();
+}
+
+} // namespace
+
+TEST_CASE("the owner of a gate may be cancelled before those who wait at it") {
+    {
+        Loop loop;
+        Nursery nursery(loop);
+        std::string trace;
+        nursery.spawn(gate_owner(nursery, trace));
+        nursery.cancel();
+        CHECK(nursery.size() == 0);
+        CHECK(trace == "wo");
+    }
+    // The other order: the owner waits first in the list.
+    Loop loop;
+    Nursery nursery(loop);
+    bool ended = false;
+    auto gate = std::make_unique<Gate>(nursery);
+    nursery.spawn([](Nursery& n, std::unique_ptr<Gate>& g) -> task<> {
+        struct Drop {
+            std::unique_ptr<Gate>& gate;
+            ~Drop() { gate.reset(); }
+        } const drop{g};
+        co_await sleep_ms(n, 60'000);
+    }(nursery, gate));
+    nursery.spawn([](Gate& g, bool& out) -> task<> {
+        struct Mark {
+            bool& ended;
+            ~Mark() { ended = true; }
+        } const mark{out};
+        co_await g.wait(60'000);
+    }(*gate, ended));
+    nursery.cancel();
+    CHECK(ended);
+    CHECK(!gate);
+    CHECK(nursery.size() == 0);
+}
+
+TEST_CASE("a process ends when all its coroutines have, also those that were woken at the end") {
+    Loop loop;
+    Workers workers(loop, 1);
+    Nursery nursery(loop);
+    Gate first(nursery), second(nursery), third(nursery);
+    bool worked = false;
+    nursery.spawn(waker(first, second));
+    nursery.spawn(waker(second, third));
+    nursery.spawn(waker(third, first));
+    nursery.spawn([](Workers& w, bool& out) -> task<> {
+        const auto work = [] { return true; };
+        out = co_await w.run(work);
+    }(workers, worked));
+    loop.post([&] {
+        second.pulse(); // on its way to be resumed when the loop ends
+        loop.stop();
+    });
+    loop.run();
+    nursery.finish();
+    CHECK(nursery.size() == 0);
+    CHECK(worked);
 }

@@ -262,3 +262,85 @@ TEST_CASE_METHOD(SessionFixture, "silence: signs of life in IDLE, then the autol
           "+ idling\r\n* OK Still here\r\n* OK Still here\r\n* BYE autologout\r\n");
     CHECK(nursery.size() == 0);
 }
+
+namespace {
+
+std::string repeated(std::string_view what, int times) {
+    std::string out;
+    for (int i = 0; i < times; ++i) out += what;
+    return out;
+}
+
+} // namespace
+
+TEST_CASE_METHOD(SessionFixture, "search keys that cost much are bounded, each kind by itself") {
+    auto client = connect();
+    client->ask("a SELECT INBOX\r\n");
+    client->ask("a APPEND INBOX {20+}\r\nSubject: x\r\n\r\nbody\r\n\r\n");
+    const std::string limit = " NO [LIMIT] too many search keys of this kind\r\n";
+    CHECK(client->ask(cat("b SEARCH", repeated(" TEXT x", 65), "\r\n")) == "b" + limit);
+    CHECK(client->ask(cat("c SEARCH", repeated(" HEADER x-odd x", 65), "\r\n")) == "c" + limit);
+    CHECK(client->ask(cat("d SEARCH", repeated(" SUBJECT x", 513), "\r\n")) == "d" + limit);
+    CHECK(client->ask(cat("e SEARCH", repeated(" OR TEXT x", 64), " TEXT x\r\n")) == "e" + limit);
+    for (const auto& keys : {repeated(" TEXT x", 64), repeated(" SUBJECT x", 512),
+                             repeated(" UNSEEN", 2000)}) {
+        CHECK(client->ask(cat("f SEARCH", keys, "\r\n")) ==
+              "* SEARCH 1\r\nf OK Searched\r\n");
+    }
+    // The keys that read the text are asked one by one, as far as they matter.
+    for (const auto& [keys, found] : std::vector<std::pair<std::string, std::string>>{
+             {"TEXT x NOT TEXT body", ""},
+             {"OR TEXT nothing OR HEADER x-odd 1 BODY body", " 1"},
+             {"NOT (TEXT nothing SUBJECT x) BODY body", " 1"},
+             {"OR (TEXT x BODY nothing) TEXT nothing", ""},
+             {"SUBJECT x HEADER x-odd 1", ""}}) {
+        CHECK(client->ask(cat("g SEARCH ", keys, "\r\n")) ==
+              cat("* SEARCH", found, "\r\ng OK Searched\r\n"));
+    }
+}
+
+TEST_CASE_METHOD(SessionFixture, "patterns of LIST are bounded together") {
+    auto client = connect();
+    const std::string pattern(1000, '%');
+    CHECK(client->ask(cat("a LIST \"\" \"", pattern, "\"\r\n")).ends_with("a OK List completed\r\n"));
+    const std::string four = repeated(cat('"', pattern, "\" "), 4);
+    CHECK(client->ask(cat("b LIST \"\" (", four, "%)\r\n")).ends_with("b OK List completed\r\n"));
+    const std::string too_long = "BAD [TOOBIG] the patterns are too long\r\n";
+    CHECK(client->ask(cat("c LIST \"\" (", four, '"', pattern, "\")\r\n")) == "c " + too_long);
+    // The reference counts with each of them.
+    const std::string reference(3000, 'x');
+    CHECK(client->ask(cat("d LIST \"", reference, "\" (a b)\r\n")) == "d " + too_long);
+    CHECK(client->ask(cat("e LSUB \"\" \"", std::string(4097, '%'), "\"\r\n")) == "e " + too_long);
+}
+
+TEST_CASE_METHOD(SessionFixture, "a session that works for long lets the others of the account work") {
+    auto busy = connect(), other = connect();
+    busy->ask("a SELECT INBOX\r\n");
+    other->ask("a SELECT INBOX\r\n");
+    const std::string text = message_of(1'000'000);
+    CHECK(busy->ask(cat("b APPEND INBOX {", text.size(), "+}\r\n", text, "\r\n"))
+              .find("b OK") != std::string::npos);
+    const std::string keys = repeated(" NOT TEXT nothing-like-it", 64);
+    const std::string items = repeated(" BODY.PEEK[TEXT]<0.1> BODY.PEEK[HEADER.FIELDS (X-Odd)]", 60);
+    for (const auto& command :
+         {cat("c SEARCH", keys, "\r\n"), cat("c FETCH 1 (UID", items, ")\r\n")}) {
+        busy->received.clear();
+        busy->send(command);
+        int turns = 0;
+        other->received.clear();
+        other->send("d NOOP\r\n");
+        for (; turns < 20 && other->received.empty(); ++turns) {
+            turn(loop);
+            other->take();
+        }
+        CHECK(other->received.ends_with("d OK Completed\r\n"));
+        busy->take();
+        const bool searching = command.starts_with("c SEARCH");
+        if (searching) CHECK(busy->received.find("c OK") == std::string::npos); // still at it
+        for (int i = 0; i < 10'000 && busy->received.find("c OK") == std::string::npos; ++i) {
+            turn(loop);
+            busy->take();
+        }
+        CHECK(busy->received.find("c OK") != std::string::npos);
+    }
+}

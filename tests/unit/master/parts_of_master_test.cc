@@ -183,23 +183,37 @@ TEST_CASE("drop/: only regular files with one link and a plain name, each given 
     REQUIRE(::mkfifo((dir.path() + "/fifo").c_str(), 0600) == 0);
     std::filesystem::create_directory(dir.path() + "/directory");
 
-    Drop drop(fd.get());
+    Temporary aside;
+    const UniqueFd refused = open_or_throw(aside.path(), O_RDONLY | O_DIRECTORY);
+    Drop drop(fd.get(), refused.get());
     const auto first = drop.next();
     REQUIRE(first);
     CHECK(first->first == "abc123");
     CHECK_FALSE(drop.next());
-    drop.finish("two", true); // was not given out
+    constexpr auto taken = ipc::DropOutcome::taken, not_now = ipc::DropOutcome::not_now;
+    drop.finish("two", taken); // was not given out
     CHECK(std::filesystem::exists(dir.path() + "/two"));
-    drop.finish("abc123", false);
+    drop.finish("abc123", not_now);
     CHECK(std::filesystem::exists(dir.path() + "/abc123"));
-    CHECK_FALSE(drop.next()); // not again in this life
+    CHECK_FALSE(drop.next()); // not at once
+    drop.again();
+    REQUIRE(drop.next());
+    drop.finish("abc123", not_now);
 
-    Drop next_start(fd.get());
+    Drop next_start(fd.get(), refused.get());
     REQUIRE(next_start.next());
     next_start.retry(); // the submission daemon died
     REQUIRE(next_start.next());
-    next_start.finish("abc123", true);
+    next_start.finish("abc123", taken);
     CHECK_FALSE(std::filesystem::exists(dir.path() + "/abc123"));
+
+    std::ofstream(dir.path() + "/bad1") << "nonsense";
+    REQUIRE(next_start.next());
+    next_start.finish("bad1", ipc::DropOutcome::refused);
+    CHECK_FALSE(std::filesystem::exists(dir.path() + "/bad1"));
+    CHECK(std::filesystem::exists(aside.path() + "/bad1")); // nothing is thrown away
+    next_start.again();
+    CHECK_FALSE(next_start.next());
 }
 
 TEST_CASE("drop/: more files than are looked for at once are given once each") {
@@ -207,11 +221,11 @@ TEST_CASE("drop/: more files than are looked for at once are given once each") {
     const UniqueFd fd = open_or_throw(dir.path(), O_RDONLY | O_DIRECTORY);
     for (int i = 0; i < 2500; ++i)
         std::ofstream(dir.path() + "/f" + std::to_string(i)) << "x";
-    Drop drop(fd.get());
+    Drop drop(fd.get(), fd.get());
     std::set<std::string> names;
     while (const auto message = drop.next()) {
         CHECK(names.insert(message->first).second);
-        drop.finish(message->first, false);
+        drop.finish(message->first, ipc::DropOutcome::not_now);
     }
     CHECK(names.size() == 2500);
 }

@@ -83,7 +83,10 @@ int main() {
     control.on_file = [&](const std::string& name, const UniqueFd& file) {
         diary.note(cat("new file ", name, ' ',
                        name == "aliases" ? escape(read_whole(file.get(), 4096, name)) : ""));
-        if (name.starts_with("drop:")) control.report_drop(name.substr(5), true);
+        if (!name.starts_with(ipc::kDropPrefix)) return;
+        const auto dropped = name.substr(ipc::kDropPrefix.size());
+        const bool bad = dropped.starts_with("bad");
+        control.report_drop(dropped, bad ? ipc::DropOutcome::refused : ipc::DropOutcome::taken);
     };
     control.on_storage_state = [&](bool read_only) {
         diary.note(read_only ? "read-only" : "writable");

@@ -311,14 +311,17 @@ TEST_CASE("a suite that cannot start gives up with a plain exit code") {
     CHECK(rig.suite->children().all().empty());
 }
 
-TEST_CASE("what was left in drop/ reaches the submission daemon and goes when it is taken") {
+TEST_CASE("what was left in drop/ reaches authd and goes when it is taken") {
     Rig rig;
     std::ofstream(rig.dir.path() + "/drop/0123ab") << "EHLO x\r\n";
     std::ofstream(rig.dir.path() + "/drop/0123cd") << "EHLO x\r\n";
+    std::ofstream(rig.dir.path() + "/drop/bad") << "nonsense";
     rig.start();
     rig.run_until([&] { return std::filesystem::is_empty(rig.dir.path() + "/drop"); });
-    CHECK(rig.count("submit.0", "new file drop:0123ab ") == 1);
-    CHECK(rig.count("submit.0", "new file drop:0123cd ") == 1);
+    CHECK(read_file(rig.dir.path() + "/drop-refused/bad", 100) == "nonsense");
+    CHECK(rig.count("authd", "new file drop:0123ab ") == 1);
+    CHECK(rig.count("authd", "new file drop:0123cd ") == 1);
+    CHECK(rig.count("submit.0", "new file drop:") == 0); // it is authd's to say whose they are
 }
 
 TEST_CASE("the command line sees processes and listeners, reloads and stops") {

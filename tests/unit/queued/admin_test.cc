@@ -277,3 +277,30 @@ TEST_CASE("the status is numbers") {
     CHECK(s.ask("queue.flush").exit_code == 0);
     CHECK(s.ask("queue.drop", {"from=alice@home.test"}).exit_code == EX_IOERR);
 }
+
+TEST_CASE("what is delivered and waits for the disk is not shown as queued") {
+    Served s;
+    Message m;
+    m.to = {"alice@home.test"};
+    REQUIRE(s.life.send(m, true).commit.code == 250);
+    s.spool.disk.hold(); // its row cannot go
+    Rows rows;
+    for (int i = 0; i < 1000; ++i) {
+        rows = s.ask("queue.list").rows;
+        REQUIRE(rows.size() == 1);
+        if (rows[0][5] == "delivered") break;
+        CHECK(rows[0][5] == "queued");
+        s.life.running.run_for(1);
+    }
+    CHECK(s.life.deliverd.answered == 1);
+    CHECK(rows[0][5] == "delivered");
+    CHECK(rows[0][7].empty()); // there is no next attempt
+    CHECK(s.ask("queue.list", {"status=queued"}).rows.empty());
+    CHECK(s.ask("queue.list", {"status=delivered"}).rows.size() == 1);
+    const auto shown = s.field(s.ask("queue.show", {rows[0][0]}).rows, "to");
+    CHECK(shown.find("delivered") != std::string::npos);
+    CHECK(shown.find("next") == std::string::npos);
+    s.spool.disk.release();
+    s.life.running.until([&] { return s.life.db().count(s.life.clock.now()).recipients == 0; });
+    CHECK(s.ask("queue.list").rows.empty());
+}

@@ -48,7 +48,7 @@ Authors authors_of(std::string_view header, std::string_view default_domain = {}
     mime::HeaderScanner scanner;
     scanner.feed(header);
     scanner.finish();
-    return find_authors(scanner, default_domain);
+    return find_authors(scanner, mime::Watched::from, default_domain);
 }
 
 using Verdict = Authors::Verdict;

@@ -291,32 +291,115 @@ TEST_CASE("a draining process ends idle sessions and lets a message finish") {
 
 namespace {
 
-bool play(World& world, std::string_view script) {
+ipc::LocalArrival dropped(std::string_view script, uint32_t uid = 0) {
     UniqueFd file(::memfd_create("drop", MFD_CLOEXEC));
     write_all(file.get(), script, "drop");
-    bool done = false;
-    world.run([](World& w, UniqueFd f, bool& out) -> task<> {
-        out = co_await play_drop(w.server, std::move(f));
-    }(world, std::move(file), done));
-    return done;
+    auto message = local_user(uid);
+    message.descriptor = std::move(file);
+    message.drop_name = "0123";
+    return message;
 }
+
+ipc::DropOutcome play(World& world, ipc::LocalArrival message) {
+    auto outcome = ipc::DropOutcome::not_now;
+    world.run([](World& w, ipc::LocalArrival m, ipc::DropOutcome& out) -> task<> {
+        out = co_await play_drop(w.server, std::move(m));
+    }(world, std::move(message), outcome));
+    return outcome;
+}
+
+const std::string kDropHead = "EHLO localhost\r\nMAIL FROM:<root>\r\n";
+const std::string kDropMessage =
+    "DATA\r\nFrom: root\r\n\r\n..\r\nMAIL FROM:<evil@x>\r\n.\r\nQUIT\r\n";
 
 } // namespace
 
 TEST_CASE("a dropped message is submitted by the owner of its file") {
     World world(Role::submission);
-    const std::string head = "EHLO localhost\r\nMAIL FROM:<root>\r\n";
-    const std::string message =
-        "DATA\r\nFrom: root\r\n\r\n..\r\nMAIL FROM:<evil@x>\r\n.\r\nQUIT\r\n";
-    CHECK(play(world, head + "RCPT TO:<root>\r\nRCPT TO:<nobody@local.test>\r\n" + message));
-    REQUIRE(world.fake_queued.stored.size() == 1);
-    CHECK(world.fake_queued.stored[0].recipients == std::vector<std::string>{"root@mx.example"});
-    CHECK(world.fake_queued.stored[0].body == "From: root\r\n\r\n.\r\nMAIL FROM:<evil@x>\r\n");
-    // Refused: nothing of its text becomes a command.
-    CHECK_FALSE(play(world, head + "RCPT TO:<nobody@local.test>\r\n" + message));
-    CHECK_FALSE(play(world, head + "RCPT TO:<root>\r\nDATA\r\nFrom: root\r\n\r\nno end"));
-    CHECK_FALSE(play(world, ""));
-    CHECK_FALSE(play(world, std::string(100'000, 'x')));
+    const auto& stored = world.fake_queued.stored;
+    CHECK(play(world, dropped(kDropHead + "RCPT TO:<root>\r\n" + kDropMessage)) ==
+          ipc::DropOutcome::taken);
+    REQUIRE(stored.size() == 1);
+    CHECK(stored[0].envelope.token == "token-of-root");
+    CHECK(stored[0].recipients == std::vector<std::string>{"root@mx.example"});
+    CHECK(stored[0].body == "From: root\r\n\r\n.\r\nMAIL FROM:<evil@x>\r\n");
+    // No message at all: set aside, and nothing of its text becomes a command.
+    for (const std::string& bad :
+         {kDropHead + "RCPT TO:<root>\r\nDATA\r\nFrom: root\r\n\r\nno end", std::string(),
+          std::string(100'000, 'x'), std::string("nonsense\r\n"), kDropHead}) {
+        CHECK(play(world, dropped(bad)) == ipc::DropOutcome::refused);
+    }
+    // Put off: it stays.
+    const auto full = kDropHead + "RCPT TO:<root>\r\nRCPT TO:<full@local.test>\r\n";
+    CHECK(play(world, dropped(full + kDropMessage)) == ipc::DropOutcome::not_now);
+    world.fake_queued.disk_full = true;
+    CHECK(play(world, dropped(kDropHead + "RCPT TO:<root>\r\n" + kDropMessage)) ==
+          ipc::DropOutcome::not_now);
+    CHECK(stored.size() == 1);
+}
+
+TEST_CASE("a dropped message that is refused goes back to its owner") {
+    World world(Role::submission);
+    const auto& stored = world.fake_queued.stored;
+    const std::string nobody = "RCPT TO:<nobody@local.test>\r\n";
+    // One of two recipients: the other has it, the owner is told.
+    CHECK(play(world, dropped(kDropHead + "RCPT TO:<root>\r\n" + nobody + kDropMessage)) ==
+          ipc::DropOutcome::taken);
+    REQUIRE(stored.size() == 2);
+    CHECK(stored[0].recipients == std::vector<std::string>{"root@mx.example"});
+    CHECK(stored[1].envelope.reverse_path == "");
+    CHECK(stored[1].recipients == std::vector<std::string>{"root@mx.example"});
+    CHECK(stored[1].body.find("nobody@local.test") != std::string::npos);
+    CHECK(stored[1].body.find("550 5.1.1 no such user here") != std::string::npos);
+    CHECK(stored[1].body.find("The other recipients get it.") != std::string::npos);
+    // All of them, or the sender: the message is in the report.
+    CHECK(play(world, dropped(kDropHead + nobody + kDropMessage)) == ipc::DropOutcome::taken);
+    REQUIRE(stored.size() == 3);
+    CHECK(stored[2].body.find("MAIL FROM:<evil@x>") != std::string::npos);
+    CHECK(stored[2].body.find("Nobody gets it.") != std::string::npos);
+    const std::string other = "EHLO x\r\nMAIL FROM:<bob@local.test>\r\nRCPT TO:<a@local.test>\r\n";
+    CHECK(play(world, dropped(other + kDropMessage, 1000)) == ipc::DropOutcome::taken);
+    REQUIRE(stored.size() == 4);
+    CHECK(stored[3].recipients == std::vector<std::string>{"alice@local.test"});
+    CHECK(stored[3].body.find("553 5.7.1 not your address") != std::string::npos);
+    CHECK(stored[3].body.find("<a@local.test>") != std::string::npos);
+    // An owner without mail: the postmaster.
+    auto ghost = dropped(kDropHead + nobody + kDropMessage);
+    ghost.address = "ghost@local.test";
+    CHECK(play(world, std::move(ghost)) == ipc::DropOutcome::taken);
+    REQUIRE(stored.size() == 5);
+    CHECK(stored[4].recipients.size() == 1);
+    CHECK(stored[4].recipients[0].starts_with("postmaster"));
+    // Too large to be returned: it is set aside as well.
+    const std::string large = "DATA\r\nFrom: root\r\n\r\n" + [] {
+        std::string lines;
+        for (int i = 0; i < 1000; ++i) lines += std::string(70, 'x') + "\r\n";
+        return lines;
+    }() + ".\r\nQUIT\r\n";
+    CHECK(play(world, dropped(kDropHead + nobody + large)) == ipc::DropOutcome::refused);
+    REQUIRE(stored.size() == 6);
+    CHECK(stored[5].body.find("drop-refused/") != std::string::npos);
+    CHECK(stored[5].body.size() < 10'000);
+    // It cannot be said now: it stays.
+    world.fake_queued.disk_full = true;
+    CHECK(play(world, dropped(kDropHead + nobody + kDropMessage)) == ipc::DropOutcome::not_now);
+}
+
+TEST_CASE("a dropped message that is offered again is taken once") {
+    World world(Role::submission);
+    std::vector<ipc::DropOutcome> told;
+    Drops drops(world.server, [&](const std::string& name, ipc::DropOutcome outcome) {
+        CHECK(name == "0123");
+        told.push_back(outcome);
+    });
+    const std::string script = kDropHead + "RCPT TO:<root>\r\n" + kDropMessage;
+    drops.take(dropped(script));
+    drops.take(dropped(script)); // authd has died meanwhile
+    world.run([](World& w, std::vector<ipc::DropOutcome>& t) -> task<> {
+        while (t.empty()) co_await sleep_ms(w.nursery, 5);
+    }(world, told));
+    drops.take(dropped(script));
+    CHECK(told == std::vector<ipc::DropOutcome>(2, ipc::DropOutcome::taken));
     CHECK(world.fake_queued.stored.size() == 1);
 }
 
@@ -329,4 +412,5 @@ TEST_CASE("role and doors come from master") {
     CHECK_FALSE(world.server.listen("imap", UniqueFd()));
     World users(Role::submission);
     CHECK_FALSE(users.server.listen("smtp", UniqueFd()));
+    CHECK_FALSE(users.server.listen("submit", UniqueFd())); // that door is authd's
 }

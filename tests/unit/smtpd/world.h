@@ -49,7 +49,6 @@ class FakeAuthd {
         channel.on<ipc::SaslStart>(*this, &FakeAuthd::sasl_start);
         channel.on<ipc::SaslContinue>(*this, &FakeAuthd::sasl_continue);
         channel.on<ipc::SaslAbort>(*this, &FakeAuthd::sasl_abort);
-        channel.on<ipc::LocalUser>(*this, &FakeAuthd::local_user);
         channel.on<ipc::CheckSender>(*this, &FakeAuthd::check_sender);
         channel.on<ipc::CheckRecipient>(*this, &FakeAuthd::check_recipient);
     }
@@ -97,13 +96,6 @@ class FakeAuthd {
         co_return judge(exchange_->answer(next.data));
     }
     void sasl_abort(ipc::SaslAbort) { ++aborted; }
-    task<ipc::LocalUserAnswer> local_user(ipc::LocalUser user) {
-        ipc::LocalUserAnswer answer;
-        answer.known = user.uid != 666;
-        answer.token = user.uid == 0 ? "token-of-root" : "token-of-alice";
-        answer.address = user.uid == 0 ? "root@mx.example" : "alice@local.test";
-        co_return answer;
-    }
     task<ipc::ReplyText> check_sender(ipc::CheckSender question) {
         ++sender_checks;
         const bool alice = question.token == "token-of-alice";
@@ -272,6 +264,15 @@ inline TlsContext client_tls() {
     return context;
 }
 
+// What authd passes: a user of the host, without a descriptor.
+inline ipc::LocalArrival local_user(uint32_t uid) {
+    ipc::LocalArrival arrival;
+    arrival.uid = uid;
+    arrival.token = uid == 0 ? "token-of-root" : "token-of-alice";
+    arrival.address = uid == 0 ? "root@mx.example" : "alice@local.test";
+    return arrival;
+}
+
 struct World {
     Loop loop;
     Nursery nursery{loop};
@@ -320,9 +321,9 @@ struct World {
         }
         set_nonblocking(ours.get());
         set_nonblocking(theirs.get());
-        Arrival arrival;
+        Arrival arrival = local_arrival(local_user(uid));
         arrival.door = door;
-        arrival.uid = uid;
+        if (door != Door::local) arrival.token = arrival.login = "";
         if (!ip.empty()) arrival.peer = *net::SocketAddress::parse(ip, 40'000);
         if (service.sessions.size() >= static_cast<size_t>(service.config.sessions_max)) {
             server.accept(std::move(theirs), std::move(arrival));

@@ -1,3 +1,4 @@
+#include "common/base/text.h"
 #include "common/sys/fdpass.h"
 #include "common/sys/file.h"
 #include "common/sys/log.h"
@@ -72,5 +73,59 @@ TEST_CASE("events reach the sink and are counted when they cannot") {
     const auto before = log::dropped();
     log::Event("x.z");
     CHECK(log::dropped() == before + 1);
+    log::set_sink(UniqueFd(), "");
+}
+
+TEST_CASE("a burst of events waits for a slow reader, in order, and is bounded") {
+    auto [a, b] = socket_pair(SOCK_SEQPACKET);
+    set_nonblocking(b.get());
+    log::set_sink(std::move(a), "test");
+    Datagram got;
+    log::Event("x.first"); // tells what other tests have dropped
+    REQUIRE(receive_datagram(b.get(), 4096, 0, got) == ReceiveStatus::received);
+    const auto before = log::dropped();
+    int told = 0;
+    log::set_waiting_hook({[](void* count) { ++*static_cast<int*>(count); }, &told});
+    constexpr int kEvents = 36'000; // recipients of one message
+    for (int i = 0; i < kEvents; ++i) {
+        log::Event("queue.delivered").rcpt("somebody@example.test").with("n", int64_t{i});
+    }
+    CHECK(told == 1);
+    CHECK(log::dropped() == before);
+    int next = 0;
+    const auto read_all = [&] {
+        while (receive_datagram(b.get(), 4096, 0, got) == ReceiveStatus::received) {
+            const auto record = log::decode(got.bytes);
+            REQUIRE(record);
+            REQUIRE(record->fields[0].second == cat(next++));
+            REQUIRE(record->dropped_before == 0);
+        }
+    };
+    while (!log::flush()) read_all();
+    read_all();
+    CHECK(next == kEvents);
+
+    // More than may wait: counted, and told with the next event that finds room.
+    const std::string filling(1000, 'x');
+    for (int i = 0; i < 20'000; ++i) log::Event("x.y").with("filling", filling);
+    const auto lost = log::dropped() - before;
+    CHECK(lost > 1000);
+    CHECK(told == 2);
+    const auto take = [&] {
+        while (receive_datagram(b.get(), 4096, 0, got) == ReceiveStatus::received) continue;
+    };
+    while (!log::flush()) take();
+    take();
+    log::Event("x.last");
+    REQUIRE(receive_datagram(b.get(), 4096, 0, got) == ReceiveStatus::received);
+    CHECK(log::decode(got.bytes)->dropped_before == lost);
+
+    // Nobody reads any more: what waits is lost, and counted.
+    for (int i = 0; i < 5'000; ++i) log::Event("x.y").with("filling", filling);
+    const auto unread = log::dropped();
+    b.reset();
+    CHECK(log::flush());
+    CHECK(log::dropped() > unread);
+    log::set_waiting_hook({});
     log::set_sink(UniqueFd(), "");
 }

@@ -1,0 +1,180 @@
+// The verbs of control/authd.sock, asked as tambo(8) does.
+#include "authd/admin.h"
+
+#include "common/base/text.h"
+#include "common/sys/clock.h"
+
+#include <catch2/catch.hpp>
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sysexits.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+using namespace tambo;
+using namespace tambo::authd;
+
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+
+std::string temporary_directory() {
+    char path[] = "/tmp/tambo-authd-XXXXXX";
+    REQUIRE(::mkdtemp(path) != nullptr);
+    return path;
+}
+
+conf::AuthdConfig config() {
+    conf::AuthdConfig c;
+    c.hostname = "mail.example.test";
+    c.plus_separator = "+";
+    return c;
+}
+
+struct Served {
+    std::string dir = temporary_directory();
+    SystemClock clock;
+    Loop loop;
+    std::optional<Directory> directory{std::in_place, dir + "/accounts.db", clock};
+    Workers workers{loop, 1};
+    Nursery nursery{loop};
+    std::optional<Service> service{std::in_place, nursery, *directory, workers, clock, config()};
+    std::optional<ipc::AdminServer> server{std::in_place, nursery, listen()};
+    Admin admin{*service, *server};
+    ipc::Channel command{nursery, "authd"};
+
+    Served() {
+        UniqueFd client(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+        const sockaddr_un a = address();
+        REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) == 0);
+        command.attach(std::move(client));
+        directory->add_domain("example.test");
+        add("alice", 1);
+        add("bob", 2);
+    }
+    ~Served() {
+        command.drop("end");
+        nursery.finish();
+        server.reset();
+        service.reset();
+        directory.reset();
+        std::filesystem::remove_all(dir);
+    }
+    void add(const std::string& local, uint64_t id) {
+        Account account;
+        account.id = Id{0, id};
+        account.local = local;
+        account.domain = "example.test";
+        account.address = local + "@example.test";
+        REQUIRE(directory->add_account(account, Credential{}));
+    }
+    sockaddr_un address() const {
+        sockaddr_un a{};
+        a.sun_family = AF_UNIX;
+        (dir + "/authd.sock").copy(a.sun_path, sizeof a.sun_path - 1);
+        return a;
+    }
+    UniqueFd listen() const {
+        UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+        const sockaddr_un a = address();
+        REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) == 0);
+        REQUIRE(::listen(fd.get(), 5) == 0);
+        return fd;
+    }
+    static task<> call(Served& self, ipc::AdminRequest request, ipc::AdminAnswer& answer) {
+        answer = co_await self.command.call(std::move(request));
+        self.loop.stop();
+    }
+    ipc::AdminAnswer ask(const std::string& verb, std::vector<std::string> words = {}) {
+        ipc::AdminAnswer answer;
+        nursery.spawn(call(*this, ipc::AdminRequest{verb, std::move(words), {}, {}}, answer));
+        loop.run();
+        return answer;
+    }
+};
+
+} // namespace
+
+TEST_CASE("an alias to nobody is refused unless it is meant") {
+    Served s;
+    const auto refused =
+        s.ask("alias.add", {"team@example.test", "bob@example.test", "bbo@example.test"});
+    CHECK(refused.exit_code == EX_NOUSER);
+    CHECK(refused.error.find("bbo@example.test leads nowhere") != std::string::npos);
+    CHECK(s.ask("alias.list").rows.empty()); // all or nothing
+    for (const auto* target : {"bob@example.test", "x@remote.test", "postmaster@example.test",
+                               "root@mail.example.test", "alice+x@example.test"}) {
+        INFO(target);
+        CHECK(s.ask("alias.add", {"team@example.test", target}).exit_code == 0);
+    }
+    CHECK(s.ask("alias.add", {"bob@example.test", "bob@example.test", "x@remote.test"}).exit_code ==
+          0); // its own account
+    CHECK(s.ask("alias.add", {"nobody@example.test", "nobody@example.test"}).exit_code ==
+          EX_NOUSER);
+    CHECK(s.ask("alias.add", {"team@example.test", "later@example.test", "force"}).exit_code == 0);
+    CHECK(s.ask("alias.check").rows ==
+          Rows{{"team@example.test", "later@example.test", "missing"}});
+}
+
+TEST_CASE("aliases that lead nowhere are shown, at the latest when their account goes") {
+    Served s;
+    s.ask("alias.add", {"team@example.test", "alice@example.test", "bob@example.test"});
+    s.ask("alias.add", {"both@example.test", "team@example.test"});
+    CHECK(s.ask("alias.check").rows.empty());
+    CHECK(s.ask("user.disable", {"bob@example.test"}).exit_code == 0);
+    CHECK(s.ask("alias.list").rows ==
+          Rows{{"both@example.test", "team@example.test", ""},
+               {"team@example.test", "alice@example.test", ""},
+               {"team@example.test", "bob@example.test", "disabled"}});
+    CHECK(s.ask("user.enable", {"bob@example.test"}).exit_code == 0);
+    const auto removed = s.ask("user.remove", {"bob@example.test"});
+    CHECK(removed.exit_code == 0);
+    CHECK(removed.rows == Rows{{"team@example.test", "bob@example.test", "missing"}});
+    CHECK(s.ask("address.explain", {"team@example.test"}).rows ==
+          Rows{{"local", "alice@example.test", "", ""}, {"missing", "bob@example.test", "", ""}});
+    s.add("carol", 3);
+    s.ask("postmaster", {"carol@example.test"});
+    CHECK(s.ask("address.explain", {"both@example.test"}).rows ==
+          Rows{{"local", "alice@example.test", "", ""},
+               {"missing", "bob@example.test", "", ""},
+               {"instead", "carol@example.test", "", ""}});
+    // Nothing that was dangling before is blamed on this account.
+    CHECK(s.ask("user.remove", {"carol@example.test"}).rows.empty());
+}
+
+TEST_CASE("explain takes the names of the host as sendmail does") {
+    Served s;
+    const Rows alice{{"local", "alice@example.test", "", ""}};
+    CHECK(s.ask("address.explain", {"root"}).rows == alice);
+    CHECK(s.ask("address.explain", {"postmaster"}).rows == alice);
+    CHECK(s.ask("address.explain", {"root@mail.example.test"}).rows == alice);
+    CHECK(s.ask("address.explain", {"nobody-here"}).exit_code == 1);
+    CHECK(s.ask("address.explain", {""}).exit_code == EX_DATAERR);
+    CHECK(s.ask("address.explain", {"abuse@example.test"}).rows == alice);
+    CHECK(s.ask("address.explain", {"root@example.test"}).exit_code == 1);
+}
+
+TEST_CASE("who cannot have it all gets it through the postmaster, and queued hears the name") {
+    Served s;
+    s.ask("alias.add", {"team@example.test", "bob@example.test", "gone@example.test", "force"});
+    s.ask("postmaster", {"alice@example.test"});
+    ipc::Resolve question;
+    question.service = ipc::Service::mx;
+    question.recipients = {"team@example.test", "bob@example.test"};
+    const auto resolution = s.service->resolve(question);
+    REQUIRE(resolution.recipients.size() == 2);
+    const auto& team = resolution.recipients[0];
+    CHECK(team.refusal.code == 0);
+    CHECK(team.missing == std::vector<std::string>{"gone@example.test"});
+    REQUIRE(team.targets.size() == 2);
+    CHECK(team.targets[1].address == "alice@example.test");
+    CHECK(resolution.recipients[1].missing.empty());
+    // It is no right to send: alice may not write as the team.
+    Login login;
+    login.account = Id{0, 1};
+    login.address = "alice@example.test";
+    const auto token = s.service->tokens().issue(login);
+    CHECK(s.service->check_sender(token, "team@example.test").code == 553);
+}
