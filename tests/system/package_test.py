@@ -118,8 +118,10 @@ class Package(unittest.TestCase):
         self.assertEqual(shown, "tambo %s\n" % version)
         for name in ("Provides", "Conflicts", "Replaces"):
             self.assertIn("mail-transport-agent", self.field(name).split(", "))
-        self.assertEqual(set(open(os.path.join(self.control, "conffiles")).read().split()),
-                         {"/" + name for name in FILES if name.startswith("etc/")})
+        with open(os.path.join(self.control, "conffiles")) as f:
+            conffiles = f.read().split()
+        self.assertEqual(sorted(conffiles),
+                         sorted("/" + name for name in FILES if name.startswith("etc/")))
         for name in ("preinst", "postinst", "prerm", "postrm"):
             path = os.path.join(self.control, name)
             self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o755)
