@@ -67,7 +67,7 @@ def version_of(package):
     return re.search(r"tambo_([^_]+)_", package).group(1)
 
 
-def next_build():
+def next_build(into):
     """This source as its own next version, built in build/next."""
     files = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
                            cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -86,7 +86,7 @@ def next_build():
         assert count == 1, name
         with open(path, "w") as f:
             f.write(text)
-    return build(NEXT_SOURCE)
+    return build(into, NEXT_SOURCE)
 
 
 def make_base():
@@ -104,7 +104,7 @@ def make_base():
 
 def prepare(place):
     """A fresh Debian, both packages in its /root, and the first one installed."""
-    packages = [build(), next_build()]
+    packages = [build(place), next_build(place)]
     make_base()
     root = os.path.join(place, "debian")
     os.mkdir(root)
