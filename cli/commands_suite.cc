@@ -1,12 +1,20 @@
-// tambo status, reload, trace, fsck, version.
+// tambo status, reload, restart, stop, trace, fsck, version.
 #include <CLI/CLI.hpp> // before check() is a macro
 
 #include "cli/app.h"
 #include "cli/output.h"
 
 #include "common/base/text.h"
+#include "common/ipc/admin.h"
 
+#include <sysexits.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <thread>
 
 namespace tambo::cli {
 
@@ -18,6 +26,64 @@ int relay_answer(Context& context, const std::string& daemon, ipc::AdminRequest 
     print_answer(answer, context.format);
     if (!answer.error.empty()) complain(answer.error);
     return answer.exit_code;
+}
+
+constexpr auto kRestartWithin = std::chrono::seconds(120);
+constexpr auto kStopWithin = std::chrono::seconds(120);
+
+// False if the time was up first.
+bool wait_until(std::chrono::seconds limit, const std::function<bool()>& condition) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    return true;
+}
+
+std::optional<ipc::AdminAnswer> status_now(Context& context) {
+    return ipc::ask_daemon(context.control_socket("master"), {"status", {}, {}, {}});
+}
+
+std::string value_of(const ipc::AdminAnswer& answer, size_t row, std::string_view column) {
+    const auto found = std::ranges::find(answer.columns, column);
+    const auto index = static_cast<size_t>(found - answer.columns.begin());
+    if (row >= answer.rows.size() || index >= answer.rows[row].size()) return "";
+    return answer.rows[row][index];
+}
+
+// Another start than the one before, and nobody is still missing.
+bool runs_anew(const ipc::AdminAnswer& status, const std::string& started_before) {
+    if (value_of(status, 0, "started") == started_before) return false;
+    for (size_t row = 0; row < status.rows.size(); ++row) {
+        const std::string state = value_of(status, row, "state");
+        if (state != "running" && state != "retired") return false;
+    }
+    return true;
+}
+
+int restart_suite(Context& context) {
+    const auto before = context.ask("master", "status");
+    const std::string started = value_of(before, 0, "started");
+    const int status = relay_answer(context, "master", {"restart", {}, {}, {}});
+    if (status != 0) return status;
+    const bool done = wait_until(kRestartWithin, [&] {
+        const auto now = status_now(context);
+        return now && runs_anew(*now, started);
+    });
+    if (!done)
+        throw Failure{EX_TEMPFAIL, "not everything runs again yet; tambo status, and the log"};
+    return 0;
+}
+
+int stop_suite(Context& context) {
+    const int status = relay_answer(context, "master", {"stop", {}, {}, {}});
+    if (status != 0) return status;
+    // Master lets go of its socket at its very end.
+    if (!wait_until(kStopWithin, [&] { return !context.is_running(); })) {
+        throw Failure{EX_TEMPFAIL, "it has not ended yet"};
+    }
+    return 0;
 }
 
 struct TraceOptions {
@@ -71,6 +137,13 @@ void add_suite_commands(CLI::App& app, Context& context, Action& action) {
     reload->callback([&] {
         action = [&context] { return relay_answer(context, "master", {"reload", {}, {}, {}}); };
     });
+
+    CLI::App* restart =
+        app.add_subcommand("restart", "take the installed programs into use; ports stay open");
+    restart->callback([&] { action = [&context] { return restart_suite(context); }; });
+
+    CLI::App* stop = app.add_subcommand("stop", "end the running suite");
+    stop->callback([&] { action = [&context] { return stop_suite(context); }; });
 
     auto trace_options = std::make_shared<TraceOptions>();
     CLI::App* trace = app.add_subcommand("trace", "what happened to a message");

@@ -10,10 +10,15 @@ if(TARGET tambo)
   install(TARGETS tambo RUNTIME DESTINATION sbin)
 endif()
 
+# Pages of daemons as imapd.8tambo: other packages have an imapd(8), too. `man 8 imapd` finds it.
 file(GLOB pages CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/man/*.[1-8])
 foreach(page ${pages})
   string(REGEX MATCH "[1-8]$" section ${page})
-  install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+  get_filename_component(name ${page} NAME)
+  if(section EQUAL 8 AND NOT name STREQUAL "tambo.8")
+    string(APPEND name tambo)
+  endif()
+  install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} RENAME ${name})
 endforeach()
 
 # sendmail(1), mailq(1) and newaliases(1) are names of tambo(8). They are also those of every other
@@ -32,6 +37,7 @@ tambo_install_link(../sbin/tambo bin/newaliases)
 tambo_install_link(sendmail.1 ${CMAKE_INSTALL_MANDIR}/man1/mailq.1)
 tambo_install_link(sendmail.1 ${CMAKE_INSTALL_MANDIR}/man1/newaliases.1)
 
+install(FILES etc/completion/tambo DESTINATION share/bash-completion/completions)
 install(FILES etc/tambo.service DESTINATION lib/systemd/system)
 install(FILES etc/tambo.sysusers DESTINATION lib/sysusers.d RENAME tambo.conf)
 install(FILES etc/tambo.tmpfiles DESTINATION lib/tmpfiles.d RENAME tambo.conf)

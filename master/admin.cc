@@ -18,6 +18,7 @@ Admin::Admin(ipc::AdminServer& server, Suite& suite) : suite_(suite) {
         server.on(verb.name,
                   [this, method](ipc::AdminRequest, ipc::Asker) { return answer(method); });
     }
+    server.on("restart", [this](ipc::AdminRequest, ipc::Asker) { return restart(); });
 }
 
 task<ipc::AdminAnswer> Admin::answer(Method method) const {
@@ -80,6 +81,20 @@ ipc::AdminAnswer Admin::reload() const {
         answer.rows[0].emplace_back(trim(result.report));
     }
     return answer;
+}
+
+task<ipc::AdminAnswer> Admin::restart() const {
+    ipc::AdminAnswer answer;
+    const auto result = co_await suite_.restart();
+    if (!result.ok) {
+        answer.exit_code = EX_CONFIG;
+        answer.error = cat(result.report, result.report.ends_with('\n') ? "" : "\n",
+                           "what runs now goes on as it is");
+    } else if (!result.report.empty()) {
+        answer.columns.emplace_back("note");
+        answer.rows.push_back({std::string(trim(result.report))});
+    }
+    co_return answer;
 }
 
 ipc::AdminAnswer Admin::stop() const {

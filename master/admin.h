@@ -3,6 +3,8 @@
 //   status     a row for each process
 //   listeners  a row for each listening socket
 //   reload     takes the configuration anew; 78 and the errors if it has any
+//   restart    ordered shutdown, then the programs that are installed now, in the same process and
+//              without closing a port; 78 and the reason if they could not start
 //   stop       ordered shutdown
 #pragma once
 
@@ -22,6 +24,7 @@ class Admin {
     ipc::AdminAnswer status() const;
     ipc::AdminAnswer listeners() const;
     ipc::AdminAnswer reload() const;
+    task<ipc::AdminAnswer> restart() const;
     ipc::AdminAnswer stop() const;
 
     Suite& suite_;

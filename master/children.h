@@ -31,6 +31,7 @@ struct Surroundings {
     const Listeners& listeners;
     const Executables& executables;
     LogPipes& log_pipes;
+    std::vector<std::string> command = {}; // that starts master's next program
 };
 
 class Children {

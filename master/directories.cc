@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -40,6 +41,24 @@ constexpr std::array kRows{
 
 constexpr mode_t kAllBits = 07777;
 
+mode_t mode_of(int fd, const std::string& path) {
+    struct stat st {};
+    if (::fstat(fd, &st) != 0) throw_errno("stat " + path);
+    return st.st_mode & kAllBits;
+}
+
+// Without CAP_FSETID, as under systemd, the kernel silently takes the setgid bit from a mode that
+// somebody sets who is not in the group; without that bit no mail is delivered.
+void set_mode(int fd, mode_t mode, std::optional<gid_t> group, const std::string& path) {
+    const auto before = static_cast<gid_t>(group ? ::setfsgid(*group) : 0);
+    const int result = ::fchmod(fd, mode);
+    const int error = errno;
+    if (group) ::setfsgid(before);
+    if (result != 0) throw_error(error, "chmod " + path);
+    if (mode_of(fd, path) != mode)
+        throw_error(EPERM, cat("chmod ", path, ": the kernel made less"));
+}
+
 UniqueFd make_one(int top, const Row& row, const std::string& path, const Users& users) {
     const std::string name(row.name);
     const std::string full = path + "/" + name;
@@ -49,12 +68,17 @@ UniqueFd make_one(int top, const Row& row, const std::string& path, const Users&
     const uid_t uid = users.uid(row.user);
     const gid_t gid = users.gid(row.group);
     if (users.privileged() && ::fchown(fd.get(), uid, gid) != 0) throw_errno("chown " + full);
-    struct stat st {};
-    if (::fstat(fd.get(), &st) != 0) throw_errno("stat " + full);
-    if ((st.st_mode & kAllBits) != row.mode && ::fchmod(fd.get(), row.mode) != 0) {
-        throw_errno("chmod " + full);
+    if (mode_of(fd.get(), full) != row.mode) {
+        set_mode(fd.get(), row.mode, users.privileged() ? std::optional(gid) : std::nullopt, full);
     }
     return fd;
+}
+
+bool same_file(int a, int b) {
+    struct stat one {};
+    struct stat other {};
+    return ::fstat(a, &one) == 0 && ::fstat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
 }
 
 } // namespace
@@ -83,14 +107,17 @@ int Directories::get(std::string_view name) const {
     return found->second.get();
 }
 
-std::optional<std::string> Directories::lock() {
+std::optional<std::string> Directories::lock(UniqueFd inherited) {
     lock_ = openat_or_throw(top_.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0644);
+    is_successor_ = same_file(inherited.get(), lock_.get());
+    if (is_successor_) lock_ = std::move(inherited);
     if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) throw_errno("flock " + path_ + "/lock");
         const std::string holder = read_whole(lock_.get(), 64, "lock");
         return std::string(trim(holder));
     }
     if (::ftruncate(lock_.get(), 0) != 0) throw_errno("truncate " + path_ + "/lock");
+    if (::lseek(lock_.get(), 0, SEEK_SET) != 0) throw_errno("seek " + path_ + "/lock");
     write_all(lock_.get(), cat(::getpid(), '\n'), path_ + "/lock");
     return std::nullopt;
 }

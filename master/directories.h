@@ -17,8 +17,12 @@ class Directories {
     explicit Directories(const std::string& path);
 
     // Takes the one lock of the directory; the pid of the holder if it is taken. Held until this
-    // object goes. To be called before make().
-    std::optional<std::string> lock();
+    // object goes. inherited: a descriptor that may hold this very lock already
+    // (master/handover.h). To be called before make().
+    std::optional<std::string> lock(UniqueFd inherited = {});
+    // The lock was inherited: we are the next program of the process that had this directory.
+    bool is_successor() const { return is_successor_; }
+    int lock_descriptor() const { return lock_.get(); }
     // Makes what is missing below and sets owner and mode of all. Symbolic links are not followed.
     // Throws std::system_error naming the directory.
     void make(const Users& users);
@@ -32,6 +36,7 @@ class Directories {
   private:
     std::string path_;
     UniqueFd top_, lock_;
+    bool is_successor_ = false;
     std::map<std::string, UniqueFd, std::less<>> made_;
 };
 

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -92,6 +93,37 @@ bool lacks_ipv6(int error) {
     return error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
 }
 
+// One socket that the configuration asks for. An endpoint without an address is two of them.
+struct Wanted {
+    std::string_view key;
+    conf::Endpoint endpoint;
+    bool second = false; // "::" beside "0.0.0.0": may be missing, and has its port
+    Bound bound = {};
+
+    std::string name() const { return std::string(key.substr(7)); } // behind "listen."
+};
+
+std::vector<Wanted> wanted_ports(const conf::Config& config) {
+    std::vector<Wanted> wanted;
+    conf::Config copy = config; // slot() wants a mutable one
+    for (const conf::Key& key : conf::keys()) {
+        if (!key.name.starts_with("listen.")) continue;
+        for (conf::Endpoint endpoint : *std::get<std::vector<conf::Endpoint>*>(key.slot(copy))) {
+            const bool any = endpoint.address.empty();
+            if (any) endpoint.address = "0.0.0.0";
+            wanted.push_back({key.name, endpoint});
+            if (any) wanted.push_back({key.name, {"::", endpoint.port}, true});
+        }
+    }
+    return wanted;
+}
+
+// The port 0 stands for any.
+bool same_address(std::string_view has, std::string_view wanted) {
+    if (has == wanted) return true;
+    return wanted.ends_with(":0") && has.starts_with(wanted.substr(0, wanted.size() - 1));
+}
+
 // Binds through a descriptor of the directory: the path may be longer than a sockaddr_un.
 UniqueFd bind_unix(int directory, const std::string& name, int type, mode_t mode, gid_t group) {
     ::unlinkat(directory, name.c_str(), 0); // ours: we hold the lock of the directory
@@ -118,38 +150,48 @@ UniqueFd bind_unix(int directory, const std::string& name, int type, mode_t mode
 } // namespace
 
 std::vector<std::string> Listeners::bind_ports(const conf::Config& config) {
+    std::vector<Wanted> wanted = wanted_ports(config);
+    for (Wanted& one : wanted)
+        one.bound.fd = take_inherited(one.name(), "", conf::format_endpoint(one.endpoint));
+    // What nobody wants any more must not hinder what has come in its place.
+    std::erase_if(inherited_, [](const Socket& socket) { return !socket.is_local(); });
     std::vector<std::string> problems;
-    conf::Config copy = config; // slot() wants a mutable one
-    for (const conf::Key& key : conf::keys()) {
-        if (!key.name.starts_with("listen.")) continue;
-        const std::string name(key.name.substr(7));
-        for (conf::Endpoint endpoint : *std::get<std::vector<conf::Endpoint>*>(key.slot(copy))) {
-            const bool any = endpoint.address.empty();
-            for (const char* address : {"0.0.0.0", "::"}) {
-                if (any) endpoint.address = address;
-                Bound bound = bind_one(endpoint);
-                const bool optional = any && endpoint.address == "::" && lacks_ipv6(bound.error);
-                if (!bound.fd.valid() && !optional) {
-                    problems.push_back(explain(key.name, endpoint, bound.error));
-                } else if (bound.fd.valid()) {
-                    endpoint.port = bound_port(bound.fd.get()); // 0: the same for both families
-                    sockets_.push_back({name, "", conf::format_endpoint(endpoint), endpoint.port,
-                                        std::move(bound.fd)});
-                }
-                if (!any) break;
-            }
+    uint16_t port_before = 0;
+    for (Wanted& one : wanted) {
+        if (one.second && one.endpoint.port == 0) one.endpoint.port = port_before;
+        if (!one.bound.fd.valid()) one.bound = bind_one(one.endpoint);
+        if (one.bound.fd.valid()) {
+            port_before = one.endpoint.port = bound_port(one.bound.fd.get());
+            sockets_.push_back({one.name(), "", conf::format_endpoint(one.endpoint), port_before,
+                                std::move(one.bound.fd)});
+        } else if (!one.second || !lacks_ipv6(one.bound.error)) {
+            problems.push_back(explain(one.key, one.endpoint, one.bound.error));
         }
     }
     return problems;
+}
+
+UniqueFd
+Listeners::take_inherited(std::string_view name, std::string_view owner, std::string_view address) {
+    const auto found = std::ranges::find_if(inherited_, [&](const Socket& socket) {
+        return socket.name == name && socket.owner == owner &&
+               same_address(socket.address, address);
+    });
+    if (found == inherited_.end()) return UniqueFd();
+    UniqueFd fd = std::move(found->fd);
+    inherited_.erase(found);
+    return fd;
 }
 
 void Listeners::bind_local(const Directories& directories, const Users& users) {
     const gid_t admins = users.gid("tambo-admin");
     const auto control = [&](std::string_view owner) {
         const std::string name = cat(owner, ".sock");
-        sockets_.push_back(
-            {"control", std::string(owner), "control/" + name, 0,
-             bind_unix(directories.get("control"), name, SOCK_SEQPACKET, 0660, admins)});
+        UniqueFd fd = take_inherited("control", owner, "control/" + name);
+        if (!fd.valid()) {
+            fd = bind_unix(directories.get("control"), name, SOCK_SEQPACKET, 0660, admins);
+        }
+        sockets_.push_back({"control", std::string(owner), "control/" + name, 0, std::move(fd)});
     };
     control("master");
     for (const Service& service : services()) {
@@ -157,9 +199,12 @@ void Listeners::bind_local(const Directories& directories, const Users& users) {
             if (word == "control") control(service.name);
         }
     }
-    sockets_.push_back(
-        {"submit", "", "submit.sock", 0,
-         bind_unix(directories.top(), "submit.sock", SOCK_STREAM, 0666, users.gid("root"))});
+    UniqueFd submit = take_inherited("submit", "", "submit.sock");
+    if (!submit.valid()) {
+        submit = bind_unix(directories.top(), "submit.sock", SOCK_STREAM, 0666, users.gid("root"));
+    }
+    sockets_.push_back({"submit", "", "submit.sock", 0, std::move(submit)});
+    inherited_.clear();
 }
 
 std::vector<const Listeners::Socket*> Listeners::of(std::string_view service,

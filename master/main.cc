@@ -32,5 +32,6 @@ int main(int argc, char** argv) {
     suite.start();
     loop.run();
     nursery.finish();
+    if (suite.ends_for_successor()) return setup.become_successor();
     return suite.exit_code();
 }

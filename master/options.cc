@@ -39,6 +39,8 @@ bool take_flag(Options& options, const std::string& name) {
     using Print = Options::Print;
     if (name == "--foreground") {
         options.foreground = true;
+    } else if (name == "--check") {
+        options.check = true;
     } else if (name == "--print-wiring") {
         options.print = Print::wiring;
     } else if (name == "--print-keys") {
@@ -80,7 +82,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
 
 std::string usage() {
     return "usage: master [--config FILE] [--dir DIRECTORY] [--set KEY=VALUE]... [--foreground]\n"
-           "              [--ready-fd N] [--libexec DIRECTORY]\n"
+           "              [--ready-fd N] [--libexec DIRECTORY] [--check]\n"
            "       master --print-wiring | --print-keys | --version\n";
 }
 

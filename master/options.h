@@ -14,6 +14,7 @@ struct Options {
     std::string libexec;               // where the daemons are; default: beside master
     bool foreground = false;           // events on standard error too
     int ready_fd = -1;                 // where one JSON line goes once everything serves
+    bool check = false;                // look whether it could start, and end
     enum class Print { nothing, wiring, keys, help, version } print = Print::nothing;
 };
 

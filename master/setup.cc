@@ -7,7 +7,9 @@
 #include "common/sys/error.h"
 #include "common/sys/sandbox.h"
 #include "master/certificates.h"
+#include "master/handover.h"
 #include "master/picture.h"
+#include "master/suite.h"
 
 #include <sys/resource.h>
 #include <sysexits.h>
@@ -52,12 +54,15 @@ void raise_open_files() {
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-void prepare_directory(Setup& setup) {
+void look_up_users(Setup& setup) {
     auto users = Users::look_up(::geteuid() == 0);
     if (!users) exit_with(EX_NOUSER, "master: " + users.error());
     setup.users = std::move(*users);
+}
+
+void prepare_directory(Setup& setup, Inherited inherited) {
     setup.directories.emplace(setup.config.directory);
-    if (const auto holder = setup.directories->lock()) {
+    if (const auto holder = setup.directories->lock(std::move(inherited.lock))) {
         exit_with(EX_TEMPFAIL, cat("master: process ", *holder, " runs a suite in ",
                                    setup.config.directory, " already"));
     }
@@ -70,6 +75,11 @@ void prepare_directory(Setup& setup) {
     auto epoch = Epoch::begin(setup.directories->top());
     if (!epoch) exit_with(EX_DATAERR, cat("master: ", setup.config.directory, ": ", epoch.error()));
     setup.epoch.emplace(std::move(*epoch));
+    // The local sockets of another directory would be of no use.
+    if (!setup.directories->is_successor()) {
+        std::erase_if(inherited.sockets, [](const auto& socket) { return socket.is_local(); });
+    }
+    setup.listeners.inherit(std::move(inherited.sockets));
 }
 
 void bind_listeners(Setup& setup) {
@@ -109,13 +119,18 @@ Options options_or_exit(const std::vector<std::string>& arguments) {
 
 Setup set_up_or_exit(const Options& options) {
     Setup setup;
+    Inherited inherited = Inherited::from_environment();
     setup.foreground = options.foreground;
     load_config(setup, options);
     try {
         raise_open_files();
+        const std::string here = own_directory();
+        setup.command = command_line(here + "/master", options);
         setup.smarthost_password = read_smarthost_password(setup.config);
-        setup.executables.emplace(options.libexec.empty() ? own_directory() : options.libexec);
-        prepare_directory(setup);
+        setup.executables.emplace(options.libexec.empty() ? here : options.libexec);
+        look_up_users(setup);
+        if (options.check) std::exit(0);
+        prepare_directory(setup, std::move(inherited));
         bind_listeners(setup);
     } catch (const std::system_error& e) {
         exit_with(EX_OSERR, cat("master: ", e.what()));
@@ -135,8 +150,18 @@ Surroundings Setup::surroundings(LogPipes& log_pipes) const {
                         *users,
                         listeners,
                         *executables,
-                        log_pipes};
+                        log_pipes,
+                        command};
     return around;
+}
+
+int Setup::become_successor() const {
+    const std::string left = handed_over(directories->lock_descriptor(), listeners.all());
+    hold_signals(); // until the next program takes them
+    const int error = replace_process(command, left);
+    std::fprintf(stderr, "master: cannot execute %s: %s\n", command.front().c_str(),
+                 error_text(error).c_str());
+    return EX_OSERR;
 }
 
 void Setup::enter_sandbox() const {

@@ -8,6 +8,7 @@
 #include "common/sys/file.h"
 #include "common/sys/log.h"
 #include "master/certificates.h"
+#include "master/handover.h"
 #include "master/ready_line.h"
 #include "master/storage_check.h"
 
@@ -27,6 +28,7 @@ constexpr int64_t kStageGrace_ms = 5'000;
 constexpr int64_t kStageLimit_ms = 10'000; // then SIGKILL
 constexpr int64_t kStorageCheckEvery_ms = 5'000;
 constexpr int64_t kDropAgainEvery_ms = 15 * 60'000;
+constexpr int64_t kTrialLimit_ms = 30'000; // then SIGKILL
 // Watched for changes while the suite runs.
 constexpr std::string_view kWatched[] = {"aliases", "passwd", "resolv.conf"};
 
@@ -86,12 +88,7 @@ void Suite::set_callbacks() {
     children_.on_fault = [this](const ipc::Fault& fault) {
         if (fault.storage) storage_fault(fault.what);
     };
-    children_.on_stranger = [this](pid_t pid, int status) {
-        if (pid != storage_check_) return;
-        storage_check_ = -1;
-        storage_sound_ = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-        ended_.pulse();
-    };
+    children_.on_stranger = [this](pid_t pid, int status) { stranger_ended(pid, status); };
     children_.on_started = [this](const Child& child) {
         // Either may have died with a message in its hand.
         if (child.service.name == "submit" || child.service.name == "authd") {
@@ -259,16 +256,68 @@ void Suite::child_ended() {
     ended_.pulse();
 }
 
+void Suite::stranger_ended(pid_t pid, int status) {
+    if (pid == storage_check_) {
+        storage_check_ = -1;
+        storage_sound_ = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    } else if (pid == trial_) {
+        trial_ = -1;
+        trial_status_ = status;
+    }
+    ended_.pulse();
+}
+
 void Suite::stop() {
+    if (ends_for_successor_) notifier_.stopping(); // it was not meant to be the end
+    ends_for_successor_ = false;
     if (stopping_) {
         hurry_ = true;
         ended_.pulse();
         return;
     }
-    stopping_ = true;
     notifier_.stopping();
-    log::Event("suite.stopping", log::Level::notice);
+    begin_shutdown();
+}
+
+void Suite::begin_shutdown() {
+    stopping_ = true;
+    log::Event("suite.stopping", log::Level::notice)
+        .with("then", ends_for_successor_ ? "start" : "end");
     nursery_.spawn(shut_down());
+}
+
+// Not systemd's STOPPING: the service goes on, under the same process id.
+task<Suite::Reload> Suite::restart() {
+    Reload result;
+    if (!serving_ || stopping_ || trial_ > 0) {
+        result.report = "the suite is just starting or stopping; try again";
+        co_return result;
+    }
+    Trial trial;
+    try {
+        trial = start_trial(around_.command);
+    } catch (const std::system_error& e) {
+        result.report = e.what();
+        co_return result;
+    }
+    trial_ = trial.pid;
+    const int64_t deadline_ms = Loop::monotonic_ms() + kTrialLimit_ms;
+    while (trial_ > 0) {
+        const int64_t left_ms = deadline_ms - Loop::monotonic_ms();
+        if (left_ms <= 0) ::kill(trial_, SIGKILL); // not reaped yet: the number is its own
+        const int64_t wait_ms = left_ms > 0 ? left_ms : kStageLimit_ms;
+        co_await ended_.wait(wait_ms);
+    }
+    result.report = trial.report(around_.command.front(), trial_status_);
+    result.ok = WIFEXITED(trial_status_) && WEXITSTATUS(trial_status_) == 0 && !stopping_;
+    log::Event("suite.restart", result.ok ? log::Level::notice : log::Level::error)
+        .with("result", result.ok ? "done" : "refused")
+        .with("report", result.report);
+    if (!result.ok) co_return result;
+    ends_for_successor_ = true;
+    notifier_.reloading();
+    begin_shutdown();
+    co_return result;
 }
 
 // Who takes in goes first, who is needed by others last.

@@ -1,5 +1,5 @@
-// The running suite: what happens when everything is ready, at a reload, at a storage fault, and in
-// which order all of it ends.
+// The running suite: what happens when everything is ready, at a reload, at a storage fault, in
+// which order all of it ends, and when it begins anew.
 #pragma once
 
 #include "common/conf/load.h"
@@ -42,10 +42,17 @@ class Suite {
     };
     Reload reload();
 
+    // Ends everything as stop() does, for the program that is installed now to take this process
+    // over (master/handover.h), if a run of that with --check says that it could start. Otherwise
+    // nothing changes, and the report says why. Suspends until the check has ended.
+    task<Reload> restart();
+
     // Begins the ordered shutdown; the loop stops at its end. A second call hurries.
     void stop();
     // After the loop: 0, or 70 if the suite gave up.
     int exit_code() const { return exit_code_; }
+    // After the loop: the next program is wanted.
+    bool ends_for_successor() const { return ends_for_successor_; }
 
     const Children& children() const { return children_; }
     const Surroundings& around() const { return around_; }
@@ -62,6 +69,8 @@ class Suite {
     void storage_fault(const std::string& what);
     task<> check_storage();
     void child_ended();
+    void stranger_ended(pid_t pid, int status);
+    void begin_shutdown();
     task<> shut_down();
     task<bool> finish_stage(Stage stage);
     void offer_drop();
@@ -79,8 +88,11 @@ class Suite {
     bool serving_ = false; // everything was ready at least once
     bool stopping_ = false, hurry_ = false;
     bool had_fault_ = false;
+    bool ends_for_successor_ = false;
     pid_t storage_check_ = -1; // while it runs
     bool storage_sound_ = false;
+    pid_t trial_ = -1; // while it runs
+    int trial_status_ = 0;
     int exit_code_ = 0;
     UtcTime started_;
     int64_t started_ms_ = 0;

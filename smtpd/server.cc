@@ -88,14 +88,15 @@ void Server::drain(int64_t grace_ms, std::function<void()> done) {
     for (auto& listener : listeners_)
         listener->close();
     service_.draining = true;
-    for (Session* session : service_.sessions)
-        session->wake();
     service_.nursery.spawn(wait_for_sessions(grace_ms, std::move(done)));
 }
 
 task<> Server::wait_for_sessions(int64_t grace_ms, std::function<void()> done) {
     const int64_t end_ms = Loop::monotonic_ms() + grace_ms;
     while (!service_.sessions.empty() && Loop::monotonic_ms() < end_ms) {
+        service_.leaving = end_ms - Loop::monotonic_ms() <= service_.pace.farewell_ms;
+        for (Session* session : service_.sessions)
+            session->wake();
         co_await sleep_ms(service_.nursery, kDrainStepMs);
     }
     done();

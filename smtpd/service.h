@@ -32,6 +32,8 @@ struct Pace {
     int64_t data_bytes_per_s = limits::smtp_data_rate_min_bytes_per_s;
     int64_t error_delay_ms = 1000; // before each reply behind smtp_errors_soft
     int64_t linger_ms = 2000;      // reading on after the last reply, so that it arrives
+    int64_t newcomer_ms = 2000;    // a drain spares who has come so shortly before
+    int64_t farewell_ms = 500;     // before the end of a drain nobody is spared any more
     int64_t name_lookup_ms = limits::dns_query_timeout_ms;
     int64_t commit_ms = 120'000; // queued's answer: a barrier, never more than a disk can take
 };
@@ -47,7 +49,8 @@ struct Service {
     conf::SmtpdConfig config;
     std::optional<TlsContext> tls = {}; // absent: nothing of TLS is announced
     Pace pace = {};
-    bool draining = false;
+    bool draining = false;            // sessions end between messages
+    bool leaving = false;             // and now all of them
     std::set<Session*> sessions = {}; // kept by Session itself
 
     bool is_mx() const { return role == Role::mx; }

@@ -198,11 +198,12 @@ task<std::string_view> Session::next_line(size_t bytes_max) {
         }
         stream_.set_timeout(service_.is_stressed() ? service_.pace.stressed_command_ms
                                                    : service_.pace.command_ms);
-        if (stream_.buffered().empty() && !service_.draining) {
-            const auto wait = co_await stream_.wait_input(0);
+        auto wait = net::Wait::woken;
+        while (wait == net::Wait::woken && stream_.buffered().empty() && !must_leave()) {
+            wait = co_await stream_.wait_input(0);
             if (wait == net::Wait::timed_out) throw TimedOut{};
         }
-        if (service_.draining) throw Farewell(replies::shutting_down, "draining");
+        if (must_leave()) throw Farewell(replies::shutting_down, "draining");
         auto line = co_await stream_.read_line(bytes_max - long_line_.size());
         if (!stream_.line_was_bare_lf() && long_line_.empty()) co_return line;
         long_line_.append(line);
@@ -210,6 +211,15 @@ task<std::string_view> Session::next_line(size_t bytes_max) {
         long_line_.push_back('\n');
         if (long_line_.size() >= bytes_max) throw net::LineTooLong{};
     }
+}
+
+// A client that is told to come again between two messages does so. One that has just come, or is
+// in the middle of a message, might show its user an error instead: it may finish.
+bool Session::must_leave() const {
+    if (!service_.draining || service_.leaving) return service_.leaving;
+    const bool newcomer =
+        messages_ == 0 && Loop::monotonic_ms() - started_ms_ < service_.pace.newcomer_ms;
+    return state_ != in_mail && !newcomer;
 }
 
 task<Reply> Session::dispatch(std::string_view line) {

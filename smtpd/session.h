@@ -53,7 +53,7 @@ class Session {
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    // The process is draining: the session ends before its next command.
+    // The process is draining: the session looks whether it has to end (must_leave).
     void wake() { stream_.wake(); }
 
   private:
@@ -85,6 +85,7 @@ class Session {
     task<> greet();
     task<> read_commands();
     task<std::string_view> next_line(size_t bytes_max);
+    bool must_leave() const;
     task<smtp::Reply> dispatch(std::string_view line);
     task<> settle(smtp::Reply reply);
     task<> take_leave(smtp::Reply reply);

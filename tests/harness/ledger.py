@@ -216,8 +216,9 @@ def read_mailboxes(suite, users):
             if imap.select("INBOX", readonly=True)[1] == [b"0"]:
                 continue
             for part in imap.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (X-LEDGER)])")[1]:
-                if isinstance(part, tuple):
-                    counts[MARK.search(part[1]).group(1).decode()] += 1
+                mark = MARK.search(part[1]) if isinstance(part, tuple) else None
+                if mark:  # it is of the load
+                    counts[mark.group(1).decode()] += 1
     return found
 
 
@@ -241,3 +242,96 @@ def accepts_within(suite, seconds, ledger, recipient, since):
 def queue_is_empty(suite):
     result = suite.tambo("queue", "list", check=False)
     return result.returncode == 0 and not result.stdout.strip()
+
+
+class PatientSender(Sender):
+    """A client that complains of whatever a well-behaved server must not do to it, even while it is
+    being upgraded. Being told 421 between two messages of one session is no complaint."""
+
+    def __init__(self, *arguments, reuse=False, **options):
+        super().__init__(*arguments, **options)
+        self.reuse, self.complaints, self.longest = reuse, [], 0.0
+        self.sent = 0  # in this session
+
+    def run(self):
+        while not self.ending.is_set():
+            start = time.monotonic()
+            try:
+                smtp = self.connect()
+            except (OSError, smtplib.SMTPException) as error:
+                self.complaints.append("connect: %r" % error)
+                self.ending.wait(0.05)
+                continue
+            self.longest = max(self.longest, time.monotonic() - start)
+            self.sent = 0
+            try:
+                while self.send_one(smtp) and self.reuse and not self.ending.is_set():
+                    pass
+                smtp.quit()
+            except (OSError, smtplib.SMTPException):
+                pass  # behind a whole message
+            finally:
+                smtp.close()
+
+    def send_one(self, smtp):
+        number, recipient = self.ledger.begin(), self.random.choice(self.recipients)
+        text = self.compose(number, recipient)
+        stage = "MAIL"
+        try:
+            code, reply = smtp.mail(self.sender)
+            if code == 421 and self.sent > 0:
+                return False
+            if code == 250:
+                stage = "RCPT"
+                code, reply = smtp.rcpt(recipient)
+            if code == 250:
+                stage = "DATA"
+                code, reply = smtp.data(text)
+        except (OSError, smtplib.SMTPException) as error:
+            code, reply = 0, repr(error).encode()
+        reason = "%s: %d %s" % (stage, code, reply.decode(errors="replace"))
+        into = (self.ledger.acknowledged if code == 250 else self.ledger.unknown
+                if code == 0 and stage == "DATA" else self.ledger.refused)
+        self.ledger.note(into, number, recipient, reason)
+        self.sent += 1
+        return code == 250
+
+
+class Poller(threading.Thread):
+    """Looks into a mailbox by IMAP, in a session each or, with stay, in one until it is ended by the
+    server's BYE."""
+
+    def __init__(self, suite, address, password, stay=False):
+        super().__init__(daemon=True)
+        self.suite, self.login, self.stay = suite, (address, password), stay
+        self.tls = ssl.create_default_context(cafile=suite.ca)
+        self.ending = threading.Event()
+        self.complaints, self.longest, self.sessions = [], 0.0, 0
+
+    def run(self):
+        while not self.ending.is_set():
+            start = time.monotonic()
+            try:
+                imap = imaplib.IMAP4_SSL("localhost", self.suite.ports["imaps"],
+                                         ssl_context=self.tls, timeout=60)
+                imap.login(*self.login)
+                imap.select()
+            except (OSError, imaplib.IMAP4.error) as error:
+                self.complaints.append("imap: %r" % error)
+                self.ending.wait(0.05)
+                continue
+            self.longest = max(self.longest, time.monotonic() - start)
+            self.sessions += 1
+            try:
+                while self.stay and not self.ending.wait(0.1):
+                    imap.noop()
+                imap.logout()
+            except imaplib.IMAP4.abort:
+                pass  # BYE, or the end
+            except OSError as error:
+                self.complaints.append("imap session: %r" % error)
+            finally:
+                imap.sock.close()
+
+    def stop(self):
+        self.ending.set()

@@ -113,6 +113,7 @@ class Suite:
         self.ca = os.path.join(self.dir, "tls", "ca.pem")
         self.cli = os.path.join(self.bin, "tambo")
         self.env = {"TAMBO_CONFIG": self.config}
+        self.wrap = []  # a command that executes master
         self.ports = {}
         self.process = None
         self.pid = None
@@ -153,7 +154,7 @@ class Suite:
     def start_master(self):
         """Starts master and waits until every port answers."""
         ensure_users()
-        command = [os.path.join(self.bin, "master"), "--config", self.config]
+        command = [*self.wrap, os.path.join(self.bin, "master"), "--config", self.config]
         for key, value in self.settings.items():
             command += ["--set", "%s=%s" % (key, value)]
         with open(os.path.join(self.dir, "master.log"), "ab") as log:

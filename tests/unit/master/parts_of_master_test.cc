@@ -9,6 +9,7 @@
 #include "master/epoch.h"
 #include "master/file_watch.h"
 #include "master/files.h"
+#include "master/handover.h"
 #include "master/listeners.h"
 #include "master/notify.h"
 #include "master/options.h"
@@ -25,6 +26,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <set>
@@ -153,6 +155,97 @@ TEST_CASE("local sockets can be reached, also below a long path") {
     CHECK(listeners.take_own_control().valid());
     Listeners again; // what a crash left behind does not hinder
     CHECK_NOTHROW(again.bind_local(directories, nobody()));
+}
+
+namespace {
+
+// What the next program of this process would find.
+Inherited next_program(int lock, const Listeners& listeners) {
+    REQUIRE(::setenv("TAMBO_HANDOVER", handed_over(lock, listeners.all()).c_str(), 1) == 0);
+    Inherited inherited = Inherited::from_environment();
+    CHECK(std::getenv("TAMBO_HANDOVER") == nullptr);
+    return inherited;
+}
+
+ino_t inode_of(int fd) {
+    struct stat st {};
+    REQUIRE(::fstat(fd, &st) == 0);
+    return st.st_ino;
+}
+
+} // namespace
+
+TEST_CASE("handover: the same sockets and the same lock, where they still fit") {
+    conf::Config config = example();
+    for (auto* list : {&config.listen.submission, &config.listen.submissions, &config.listen.imap,
+                       &config.listen.imaps, &config.listen.pop3, &config.listen.pop3s}) {
+        list->clear();
+    }
+    config.listen.smtp = {{"127.0.0.1", 0}, {"127.0.0.1", 0}};
+    Temporary dir;
+    Directories directories(dir.path());
+    REQUIRE_FALSE(directories.lock());
+    directories.make(nobody());
+    Listeners listeners;
+    REQUIRE(listeners.bind_ports(config).empty());
+    listeners.bind_local(directories, nobody());
+    CHECK(listeners.take_own_control().valid()); // is made anew
+
+    Inherited inherited = next_program(directories.lock_descriptor(), listeners);
+    CHECK(inherited.sockets.size() == 2 + 4 + 1);
+    for (const auto& socket : inherited.sockets)
+        CHECK(::fcntl(socket.fd.get(), F_GETFD) == FD_CLOEXEC);
+
+    Directories successor(dir.path());
+    CHECK_FALSE(successor.lock(std::move(inherited.lock)));
+    CHECK(successor.is_successor());
+    successor.make(nobody());
+    Directories stranger(dir.path());
+    CHECK(stranger.lock() == cat(::getpid()));
+    CHECK_FALSE(stranger.is_successor());
+
+    // One of the ports is named, the other one is not any more, and a third one is new.
+    const uint16_t kept = listeners.all()[0].port, left = listeners.all()[1].port;
+    const ino_t smtp = inode_of(listeners.all()[0].fd.get());
+    const ino_t submit = inode_of(listeners.of("submit", "submit")[0]->fd.get());
+    config.listen.smtp = {{"127.0.0.1", kept}};
+    config.listen.imap = {{"127.0.0.1", 0}};
+    listeners = Listeners(); // as if executed
+    Listeners next;
+    next.inherit(std::move(inherited.sockets));
+    CHECK(next.bind_ports(config).empty());
+    next.bind_local(successor, nobody());
+    CHECK(inode_of(next.of("mx", "smtp").at(0)->fd.get()) == smtp);
+    CHECK(inode_of(next.of("submit", "submit").at(0)->fd.get()) == submit);
+    CHECK(next.of("imapd", "imap").size() == 1);
+    CHECK(next.take_own_control().valid());
+    // Nobody holds the port that is not named.
+    config.listen.smtp = {{"127.0.0.1", left}};
+    config.listen.imap.clear();
+    Listeners free;
+    CHECK(free.bind_ports(config).empty());
+}
+
+TEST_CASE("handover: what is no listening socket is not taken for one") {
+    Temporary dir;
+    const UniqueFd file = openat_or_throw(AT_FDCWD, dir.path() + "/f", O_RDWR | O_CREAT, 0600);
+    const int copy = ::fcntl(file.get(), F_DUPFD, 3);
+    const std::string value = cat("socket ", copy, " smtp - 127.0.0.1:25\nsocket 99999 smtp - x\n",
+                                  "lock x\nnonsense\n\nsocket 1\n");
+    REQUIRE(::setenv("TAMBO_HANDOVER", value.c_str(), 1) == 0);
+    const Inherited inherited = Inherited::from_environment();
+    CHECK(inherited.sockets.empty());
+    CHECK_FALSE(inherited.lock.valid());
+}
+
+TEST_CASE("handover: the command line of the next program") {
+    const auto options = parse_options({"--config", "/a.toml", "--set", "relay.port=1",
+                                        "--ready-fd", "7", "--foreground", "--libexec", "/l"});
+    REQUIRE(options);
+    CHECK(command_line("/usr/lib/tambo/master", *options) ==
+          std::vector<std::string>{"/usr/lib/tambo/master", "--config", "/a.toml", "--set",
+                                   "relay.port=1", "--libexec", "/l", "--foreground"});
+    CHECK(parse_options({"--check"})->check);
 }
 
 TEST_CASE("options") {

@@ -324,6 +324,74 @@ TEST_CASE("what was left in drop/ reaches authd and goes when it is taken") {
     CHECK(rig.count("submit.0", "new file drop:") == 0); // it is authd's to say whose they are
 }
 
+namespace {
+
+// A program for --check: prints a line and ends with the status.
+std::vector<std::string> trial_program(const std::string& directory, int status) {
+    const std::string path = cat(directory, "/next-master");
+    std::ofstream(path) << "#!/bin/sh\necho \"asked with $*\"\nexit " << status << "\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    return {path, "--config", "c"};
+}
+
+// Asks for a restart as `tambo restart` does.
+ipc::AdminAnswer restarted(Rig& rig) {
+    std::optional<ipc::AdminAnswer> answer;
+    std::atomic<bool> asked = false;
+    std::thread asker([&] {
+        answer = ipc::ask_daemon(rig.dir.path() + "/control/master.sock", {"restart", {}, {}, {}});
+        asked = true;
+    });
+    rig.run_until([&] { return asked.load(); });
+    asker.join();
+    return answer.value_or(ipc::AdminAnswer{});
+}
+
+} // namespace
+
+TEST_CASE("restart: programs that could not start are not started") {
+    Rig rig;
+    rig.start();
+    rig.around.command = trial_program(rig.dir.path(), 78);
+    const auto answer = restarted(rig);
+    CHECK(answer.exit_code == 78);
+    CHECK(answer.error == "asked with --config c --check\nwhat runs now goes on as it is");
+    rig.around.command = {rig.dir.path() + "/is-not-there"};
+    CHECK(restarted(rig).error ==
+          rig.dir.path() + "/is-not-there cannot be executed\nwhat runs now goes on as it is");
+    CHECK_FALSE(rig.suite->stopping());
+    CHECK_FALSE(rig.suite->ends_for_successor());
+    CHECK(rig.suite->children().all_ready());
+}
+
+TEST_CASE("restart: everything ends in order, and the ports stay open for the next program") {
+    Rig rig;
+    rig.start();
+    rig.around.command = trial_program(rig.dir.path(), 0);
+    const auto answer = restarted(rig);
+    CHECK(answer.exit_code == 0);
+    REQUIRE(answer.rows.size() == 1);
+    CHECK(answer.rows[0][0] == "asked with --config c --check");
+    rig.run_until([&] { return rig.suite->children().all().empty(); });
+    rig.ended = true;
+    CHECK(rig.suite->ends_for_successor());
+    CHECK(rig.suite->exit_code() == 0);
+    rig.run_until([&] { return read_file(rig.dir.path() + "/epoch", 100) == "1 clean\n"; });
+    for (const auto* socket : rig.listeners.of("mx", "smtp"))
+        CHECK(socket->fd.valid());
+}
+
+TEST_CASE("a stop that overtakes a restart is a stop") {
+    Rig rig;
+    rig.start();
+    rig.around.command = trial_program(rig.dir.path(), 0);
+    CHECK(restarted(rig).exit_code == 0);
+    rig.suite->stop();
+    CHECK_FALSE(rig.suite->ends_for_successor());
+    rig.run_until([&] { return rig.suite->children().all().empty(); });
+    rig.ended = true;
+}
+
 TEST_CASE("the command line sees processes and listeners, reloads and stops") {
     Rig rig;
     rig.start();

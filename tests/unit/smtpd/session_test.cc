@@ -266,9 +266,36 @@ TEST_CASE("authd counts connections from other hosts, and only those") {
     CHECK(world.fake_authd.connections == 0);
 }
 
+TEST_CASE("a draining process spares who has just come and who is in the middle of a message") {
+    Talk talk;
+    World& world = talk.world;
+    CHECK(talk.gets("EHLO x\r\n", "250 STARTTLS\r\n"));
+    bool drained = false;
+    world.server.drain(5000, [&] { drained = true; });
+    CHECK(talk.gets("NOOP\r\n", "250 "));
+    CHECK(talk.gets("MAIL FROM:<x@remote.test>\r\n", "250 "));
+    world.service.pace.newcomer_ms = 0; // no newcomer any more, but in the middle
+    CHECK(talk.gets("NOOP\r\n", "250 "));
+    CHECK(talk.gets("RSET\r\n", "421 4.3.2 "));
+    CHECK_FALSE(drained);
+}
+
+TEST_CASE("at the end of a drain everybody is told to come again") {
+    Talk talk;
+    World& world = talk.world;
+    CHECK(talk.gets("EHLO x\r\n", "250 STARTTLS\r\n"));
+    CHECK(talk.gets("MAIL FROM:<x@remote.test>\r\n", "250 "));
+    world.service.pace.farewell_ms = 1000;
+    bool drained = false;
+    world.server.drain(1000, [&] { drained = true; });
+    CHECK(talk.gets("", "421 4.3.2 "));
+    CHECK_FALSE(drained);
+}
+
 TEST_CASE("a draining process ends idle sessions and lets a message finish") {
     Talk talk;
     World& world = talk.world;
+    world.service.pace.newcomer_ms = 0;
     CHECK(talk.gets("EHLO x\r\n", "250 STARTTLS\r\n"));
     CHECK(talk.gets(transaction(""), "354 "));
     net::Stream idle(world.nursery, world.connect(Door::smtp), 2000);
