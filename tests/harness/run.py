@@ -1,8 +1,8 @@
 """Runs all tests: ./dev test [--full] [REGEX]. Prints progress, then one closing line.
 
 Groups in order: tidy, docs, unit, sandbox, fuzz (replay of the corpus, with --full), system,
-interop, crash. A test file of system, interop or crash is a unittest module; files run two at a
-time.
+interop, crash. A test file of system, interop or crash is a unittest module. Programs of unit run
+two at a time, and so do files of system and interop.
 """
 import argparse
 import concurrent.futures
@@ -16,6 +16,9 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+SLOW = ("smtpd", "relayd", "imap_session", "imapd")
 
 
 class Totals:
@@ -128,6 +131,16 @@ def run_catch(name, program, timeout=600):
         count(name, 0, 1, 0, seconds, output)
 
 
+def run_programs(preset, prefix, pattern, wanted, workers):
+    """So many at a time, the slow ones first: one of them at the end would be alone."""
+    programs = glob.glob(os.path.join(ROOT, "build", preset, "bin", pattern))
+    part = lambda program: os.path.basename(program).split("_", 1)[1]
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for program in sorted(programs, key=lambda p: (part(p) not in SLOW, part(p))):
+            if wanted(prefix + part(program)):
+                pool.submit(run_catch, prefix + part(program), program)
+
+
 def run_python(name, path, timeout, env):
     status, output, seconds = run([sys.executable, path], timeout, env)
     ran = re.search(r"^Ran (\d+) test", output, re.M)
@@ -178,12 +191,9 @@ def main():
     if wanted("docs"):
         run_plain("docs", [sys.executable, "tests/tidy/docs.py"])
     # The unit tests also as users get them: what only the optimiser breaks is seen there.
-    for preset, prefix, pattern in (("dev", "unit.", "unit_*"), ("release", "release.", "unit_*"),
-                                    ("release", "sandbox.", "sandbox_*")):
-        for program in sorted(glob.glob(os.path.join(ROOT, "build", preset, "bin", pattern))):
-            name = prefix + os.path.basename(program).split("_", 1)[1]
-            if wanted(name):
-                run_catch(name, program)
+    run_programs("dev", "unit.", "unit_*", wanted, 2)
+    run_programs("release", "release.", "unit_*", wanted, 2)
+    run_programs("release", "sandbox.", "sandbox_*", wanted, 1)
     if args.full:
         replay_fuzz(args.regex)
     for group in ("system", "interop", "crash"):
