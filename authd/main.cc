@@ -1,6 +1,7 @@
 // authd(8): accounts, passwords, address resolution, the right to send, limits. Never has a network
 // socket or mail; everything it knows about a client was told by the daemon that serves it.
 #include "authd/admin.h"
+#include "authd/files.h"
 #include "authd/peer.h"
 #include "authd/service.h"
 #include "common/ipc/admin.h"
@@ -45,15 +46,7 @@ int main() {
 
     service.local_door().listen(boot.take_listener("submit"));
 
-    control.on_file = [&](const std::string& name, UniqueFd file) {
-        if (!name.starts_with(ipc::kDropPrefix)) return service.take_file(name, file);
-        const std::string dropped = name.substr(ipc::kDropPrefix.size());
-        const bool passed = service.local_door().pass_file(dropped, std::move(file));
-        if (!passed) control.report_drop(dropped, ipc::DropOutcome::not_now);
-    };
-    for (const auto* name : {"aliases", "passwd"}) {
-        if (const UniqueFd file = boot.take_file(name)) service.take_file(name, file);
-    }
+    authd::take_files(service, control, boot);
     control.on_configure = [&](const ipc::Configure& message) {
         if (auto fresh = ipc::decode<conf::AuthdConfig>(message.config)) service.configure(*fresh);
     };

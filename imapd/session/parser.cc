@@ -78,7 +78,7 @@ void Parser::enter() {
 std::optional<std::string_view> Parser::try_tag() {
     const auto start = in_.position();
     const auto tag = in_.take_while(is_tag_char);
-    if (!tag.empty()) return tag;
+    if (!tag.empty() && tag.size() <= kTagBytes) return tag;
     in_.rewind(start);
     return std::nullopt;
 }

@@ -24,6 +24,8 @@ namespace tambo::imap {
 bool is_atom_char(char c);
 bool is_astring_char(char c);
 bool is_tag_char(char c);
+// A longer tag is none: it is never repeated to the client.
+inline constexpr size_t kTagBytes = 64;
 
 // A mailbox name as a client wrote it.
 struct MailboxName {

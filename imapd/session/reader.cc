@@ -12,7 +12,6 @@ namespace tambo::imap {
 
 namespace {
 
-constexpr size_t kTagBytes = 64;
 // Longest literal header that is understood: "{18446744073709551615+}".
 constexpr size_t kHeaderBytes = 24;
 constexpr size_t kKeepBuffer = 512;

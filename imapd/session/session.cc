@@ -67,7 +67,7 @@ task<> Session::run() {
 void Session::greet() {
     if (settings_.login_tag.empty()) return;
     const bool sound =
-        settings_.login_tag.size() <= 64 &&
+        settings_.login_tag.size() <= kTagBytes &&
         std::all_of(settings_.login_tag.begin(), settings_.login_tag.end(), is_tag_char);
     io_.put(cat(sound ? settings_.login_tag : "*", " OK [CAPABILITY ", kCapabilities,
                 "] Logged in\r\n"));

@@ -18,6 +18,9 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+SLOW = ("smtpd", "relayd", "imap_session", "imapd")
+
+
 class Totals:
     passed = failed = skipped = 0
     failures = []
@@ -128,6 +131,16 @@ def run_catch(name, program, timeout=600):
         count(name, 0, 1, 0, seconds, output)
 
 
+def run_programs(preset, prefix, pattern, wanted, workers):
+    """So many at a time, the slow ones first: one of them at the end would be alone."""
+    programs = glob.glob(os.path.join(ROOT, "build", preset, "bin", pattern))
+    part = lambda program: os.path.basename(program).split("_", 1)[1]
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for program in sorted(programs, key=lambda p: (part(p) not in SLOW, part(p))):
+            if wanted(prefix + part(program)):
+                pool.submit(run_catch, prefix + part(program), program)
+
+
 def run_python(name, path, timeout, env):
     status, output, seconds = run([sys.executable, path], timeout, env)
     ran = re.search(r"^Ran (\d+) test", output, re.M)
@@ -189,16 +202,9 @@ def main():
     if wanted("docs"):
         run_plain("docs", [sys.executable, "tests/tidy/docs.py"])
     # The unit tests also as users get them: what only the optimiser breaks is seen there.
-    for preset, prefix, pattern in (("dev", "unit.", "unit_*"), ("release", "release.", "unit_*"),
-                                    ("release", "sandbox.", "sandbox_*")):
-        programs = glob.glob(os.path.join(ROOT, "build", preset, "bin", pattern))
-        # The large ones first, so that the last of two workers is not left alone with one.
-        programs.sort(key=os.path.getsize, reverse=True)
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            for program in programs:
-                name = prefix + os.path.basename(program).split("_", 1)[1]
-                if wanted(name):
-                    pool.submit(run_catch, name, program)
+    run_programs("dev", "unit.", "unit_*", wanted, 2)
+    run_programs("release", "release.", "unit_*", wanted, 2)
+    run_programs("release", "sandbox.", "sandbox_*", wanted, 1)
     if args.full:
         replay_fuzz(args.regex)
         if wanted("linear"):

@@ -123,12 +123,30 @@ def check_co_await(path, text):
         report(path, code.count("\n", 0, found.start()) + 1, "std::move in a call of co_return")
 
 
+# A8: what is secret is compared by equal_constant_time() alone (common/crypto/digest.h).
+SECRET = re.compile(r"\b(\w*secret\w*|\w*password\w*|mac|\w*_mac|\w*verifier)\b")
+
+
+def check_secrets(path, text):
+    if not path.startswith(("authd/", "common/crypto/", "keyd/", "common/tls/", "smtpd/", "imapd/",
+                            "pop3d/")):
+        return
+    code = re.sub(r'//[^\n]*|"(\\.|[^"\\])*"', lambda m: " " * len(m.group()), text)
+    for number, line in enumerate(code.splitlines(), 1):
+        for left, right in re.findall(r"([\w.>()-]+) [!=]= ([\w.>()-]+)", line):
+            if SECRET.fullmatch(left.split(".")[-1]) or SECRET.fullmatch(right.split(".")[-1]):
+                report(path, number, "a secret is compared with == or !=")
+        if re.search(r"(?<!CRYPTO_)\bmemcmp\(", line):
+            report(path, number, "memcmp: equal_constant_time() for secrets, string_view else")
+
+
 def main():
     for path in sources():
         with open(os.path.join(ROOT, path), encoding="utf-8") as f:
             text = f.read()
         check_includes(path, text)
         check_sizes(path, text)
+        check_secrets(path, text)
         if not path.startswith("tests/"):
             check_co_await(path, text)
     for problem in problems:

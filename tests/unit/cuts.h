@@ -19,6 +19,7 @@ namespace tambo::cuts {
 
 inline constexpr size_t kEverywhereBytes = 4096;
 inline constexpr size_t kRandomPlaces = 64;
+inline constexpr size_t kBytewiseBytes = 16 * 1024; // what is behind them is sent whole
 inline constexpr size_t kWhole = 0;
 inline constexpr size_t kBytewise = SIZE_MAX;
 
@@ -56,8 +57,9 @@ inline std::set<size_t> random_places(size_t bytes) {
 inline std::vector<std::string_view> pieces(std::string_view bytes, size_t cut) {
     std::vector<std::string_view> all;
     if (cut == kBytewise) {
-        for (size_t at = 0; at < bytes.size(); ++at)
-            all.push_back(bytes.substr(at, 1));
+        for (; !bytes.empty() && all.size() < kBytewiseBytes; bytes.remove_prefix(1))
+            all.push_back(bytes.substr(0, 1));
+        if (!bytes.empty()) all.push_back(bytes);
     } else if (cut > 0 && cut < bytes.size()) {
         all = {bytes.substr(0, cut), bytes.substr(cut)};
     } else {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <iterator>
 #include <memory>
@@ -65,11 +66,12 @@ inline Step parse_step(std::string_view line, int number) {
     }
     const auto [verb, text] = split_once(line, ' ');
     step.verb = verb;
-    if (verb == "c*") {
+    if (verb == "c*" || verb == "s*") {
         const auto [count, repeated] = split_once(text, ' ');
-        const std::string bytes = unescape(repeated);
+        const std::string once = cat(unescape(repeated), verb == "s*" ? "\r\n" : "");
         for (uint64_t i = 0; i < parse_uint(count).value(); ++i)
-            step.text += bytes;
+            step.text += once;
+        if (verb == "s*") step.verb = "s+";
     } else {
         step.text = unescape(text);
     }
@@ -81,9 +83,15 @@ struct Transcript {
     std::string name;
     std::vector<Step> steps;
     size_t longest_write = 0;
-    bool cuts = true;            // "@ no-cuts"
-    std::set<size_t> uncut = {}; // "@ no-cut-at N"
+    bool cuts = true;             // "@ no-cuts"
+    bool changes_nothing = false; // "@ changes-nothing"
+    std::set<size_t> uncut = {};  // "@ no-cut-at N"
 };
+
+// Directives of the transcript itself, which no player runs.
+inline bool is_about_cuts(const Step& step) {
+    return step.verb == "@" && (step.text.starts_with("no-cut") || step.text == "changes-nothing");
+}
 
 inline void measure(Transcript& transcript) {
     size_t write = 0;
@@ -93,40 +101,58 @@ inline void measure(Transcript& transcript) {
         if (step.verb != "@") continue;
         const auto [what, value] = split_once(step.text, ' ');
         if (what == "no-cuts") transcript.cuts = false;
+        if (what == "changes-nothing") transcript.changes_nothing = true;
         if (what == "no-cut-at") transcript.uncut.insert(parse_uint(value).value());
     }
 }
 
+// What one of the "@ each" lines and the "@ reply" below it say.
+struct Variant {
+    std::string_view each, reply;
+};
+
+inline std::vector<Variant> variants_of(std::string_view text) {
+    constexpr std::string_view kEach = "@ each ", kReply = "@ reply ";
+    std::vector<Variant> variants;
+    for (const auto line : split(text, '\n')) {
+        if (line.starts_with(kEach)) variants.push_back({line.substr(kEach.size()), {}});
+        if (line.starts_with(kReply)) variants.back().reply = line.substr(kReply.size());
+    }
+    return variants;
+}
+
 // One, or as many as it has "@ each" lines, the text of which replaces <each> in the other lines.
 inline std::vector<Transcript> parse(std::string name, std::string_view text) {
-    constexpr std::string_view kEach = "@ each ";
-    std::vector<std::string_view> variants;
-    for (const auto line : split(text, '\n')) {
-        if (line.starts_with(kEach)) variants.push_back(line.substr(kEach.size()));
-    }
+    auto variants = variants_of(text);
     const bool once = variants.empty();
     if (once) variants.push_back({});
     std::vector<Transcript> all;
-    for (const auto variant : variants) {
+    for (const auto& variant : variants) {
         Transcript& transcript = all.emplace_back();
-        transcript.name = once ? name : cat(name, " (", variant, ')');
+        transcript.name = once ? name : cat(name, " (", variant.each.substr(0, 60), ')');
         int number = 0;
         for (const auto line : split(text, '\n')) {
             ++number;
-            if (line.empty() || line[0] == '#' || line.starts_with(kEach)) continue;
-            transcript.steps.push_back(parse_step(replaced(line, "<each>", variant), number));
+            const bool of_variants = line.starts_with("@ each ") || line.starts_with("@ reply ");
+            if (line.empty() || line[0] == '#' || of_variants) continue;
+            const auto with_each = replaced(line, "<each>", variant.each);
+            const auto whole = replaced(with_each, "<reply>", variant.reply);
+            transcript.steps.push_back(parse_step(whole, number));
         }
         measure(transcript);
     }
     return all;
 }
 
-// All of a folder of tests/dialog, by name.
+// All of a folder of tests/dialog, by name. TAMBO_DIALOG=TEXT: only those whose names contain it.
 inline std::vector<Transcript> read_folder(const std::string& folder) {
+    const char* wanted = std::getenv("TAMBO_DIALOG");
     std::set<std::filesystem::path> files;
     for (const auto& file :
          std::filesystem::directory_iterator(cat(TAMBO_SOURCE_DIR, "/tests/dialog/", folder))) {
-        if (file.path().extension() == ".dlg") files.insert(file.path());
+        const std::string name = file.path().filename();
+        const bool asked = wanted == nullptr || name.find(wanted) != std::string::npos;
+        if (asked && name.ends_with(".dlg")) files.insert(file.path());
     }
     std::vector<Transcript> all;
     for (const auto& file : files) {
@@ -158,8 +184,11 @@ inline bool matches(std::string_view line, std::string_view wanted) {
 }
 
 // World: auto connect() -> unique_ptr<Client>, and std::string act(const Step&) for the verbs that
-// are its own ("" or what went wrong). Client: send(bytes), settle(), received, closed,
-// start_tls() -> bool.
+// are its own ("" or what went wrong). Client: send(bytes), turn_once() -> whether something came,
+// kQuietTurns after which nothing more comes, received, closed, start_tls() -> bool.
+//
+// Nothing is waited for that a later line shows: what came too much stands before the next line
+// that is expected, or is there at the end.
 template <class World>
 class Player {
   public:
@@ -182,6 +211,7 @@ class Player {
             }
             if (!wrong.empty()) return cat(transcript.name, ':', steps[i].line, ": ", wrong);
         }
+        settle_all();
         const auto extra = expect_nothing();
         return extra.empty() ? "" : cat(transcript.name, ": at the end ", extra);
     }
@@ -195,12 +225,28 @@ class Player {
         return *slot;
     }
 
+    // Until done() or until nothing comes any more.
+    template <class Client, class Done>
+    static void wait(Client& client, Done done) {
+        for (int quiet = 0; quiet < Client::kQuietTurns && !done(); ++quiet) {
+            if (client.turn_once()) quiet = 0;
+        }
+    }
+    void settle_all() {
+        for (auto& each : clients_) {
+            if (each) wait(*each, [] { return false; });
+        }
+        answered_ = true;
+    }
+
     std::string run(const Step& step) {
-        if (step.verb == "@" && step.text.starts_with("no-cut")) return "";
-        if (step.verb == "s>" || step.verb == "s~") return expect(step);
+        if (is_about_cuts(step)) return "";
+        if (step.verb == "s>" || step.verb == "s~") return expect_line(step);
+        if (step.verb == "s+") return expect_bytes(step);
         if (step.verb == "s!") {
-            client(step.client).settle();
-            return client(step.client).closed ? "" : "the connection is still open";
+            auto& from = client(step.client);
+            wait(from, [&from] { return from.closed; });
+            return from.closed ? "" : "the connection is still open";
         }
         auto extra = expect_nothing();
         if (!extra.empty()) return extra;
@@ -218,34 +264,46 @@ class Player {
             client(number).send(piece);
             world_.let_it_read();
         }
-        for (auto& each : clients_) {
-            if (each) each->settle();
-        }
+        answered_ = false;
         return "";
     }
 
-    std::string expect(const Step& step) {
+    std::string expect_line(const Step& step) {
         auto& from = client(step.client);
-        from.settle();
+        wait(from, [&from] { return from.received.find("\r\n") != std::string::npos; });
         const auto end = from.received.find("\r\n");
         if (end == std::string::npos) return cat("nothing more, but: ", escape(from.received));
         const std::string line = from.received.substr(0, end);
         from.received.erase(0, end + 2);
+        answered_ = true;
         const bool good = step.verb == "s>" ? line == step.text : matches(line, step.text);
         return good ? "" : cat("instead came: ", escape(line));
     }
 
+    std::string expect_bytes(const Step& step) {
+        auto& from = client(step.client);
+        wait(from, [&] { return from.received.size() >= step.text.size(); });
+        if (!from.received.starts_with(step.text)) {
+            return cat("instead came: ", escape(from.received, 400));
+        }
+        from.received.erase(0, step.text.size());
+        answered_ = true;
+        return "";
+    }
+
     std::string expect_nothing() {
+        if (!answered_) settle_all();
         for (auto& each : clients_) {
-            if (!each) continue;
-            each->settle();
-            if (!each->received.empty()) return cat("too much came: ", escape(each->received));
+            if (each && !each->received.empty()) {
+                return cat("too much came: ", escape(each->received));
+            }
         }
         return "";
     }
 
     World& world_;
     size_t cut_;
+    bool answered_ = false; // something came since the last write, or would have
     std::array<ClientPtr, 9> clients_;
 };
 

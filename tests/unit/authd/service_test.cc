@@ -19,9 +19,11 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <vector>
 
 using namespace tambo;
 using namespace tambo::authd;
+using namespace std::string_literals;
 using namespace std::string_view_literals;
 
 namespace {
@@ -137,8 +139,8 @@ task<> log_in(Suite& s,
 
 ipc::SaslAnswer log_in(Suite& s, const std::string& user, const std::string& password) {
     ipc::SaslAnswer answer;
-    s.nursery.spawn(log_in(s, std::string(1, '\0') + user + std::string(1, '\0') + password,
-                           answer));
+    s.nursery.spawn(
+        log_in(s, std::string(1, '\0') + user + std::string(1, '\0') + password, answer));
     s.loop.run();
     return answer;
 }
@@ -335,7 +337,8 @@ TEST_CASE("a login sends as its own addresses only") {
     login.account = Id{0, 1};
     login.address = "alice@example.test";
     const std::string token = s.service->tokens().issue(login);
-    for (const auto* own : {"alice@example.test", "alice+x@example.test", "sales@example.test", ""}) {
+    for (const auto* own :
+         {"alice@example.test", "alice+x@example.test", "sales@example.test", ""}) {
         CHECK(s.service->check_sender(token, own).code == 0);
     }
     // Alice is the postmaster here: the host's names are hers to answer for, not bob's.
@@ -425,11 +428,56 @@ TEST_CASE("a full account is refused at RCPT") {
     CHECK(s.service->check_recipient(question).code == 0);
 }
 
+namespace {
+
+struct Round {
+    std::vector<ipc::SaslAnswer> answers;
+    size_t waiting = 0;
+};
+
+task<> try_one(Suite& s, Round& round, size_t number, std::string initial) {
+    ipc::SaslStart start;
+    start.service = ipc::Service::imap;
+    start.sid = cat("s", number);
+    start.mechanism = "PLAIN";
+    start.has_initial = true;
+    start.initial = std::move(initial);
+    start.client_ip = "127.0.0.1";
+    auto [mine, theirs] = socket_pair(SOCK_STREAM);
+    start.session = std::move(theirs);
+    round.answers[number] = co_await s.client.call(std::move(start));
+    if (--round.waiting == 0) s.loop.stop();
+}
+
+} // namespace
+
+TEST_CASE("A5: a hundred good logins among as many bad ones all succeed") {
+    Suite s;
+    CHECK(log_in_as(s, "alice", "first") == "");
+    const std::vector<std::string> garbage{"", "x", std::string(2, '\0'), std::string(5000, 'x'),
+                                           std::string("\0\xff\xfe\0x", 5)};
+    Round round;
+    round.waiting = 200;
+    round.answers.resize(round.waiting);
+    for (size_t i = 0; i < round.answers.size(); ++i) {
+        s.nursery.spawn(try_one(s, round, i,
+                                i % 2 == 0 ? "\0alice@example.test\0alice-secret"s
+                                           : garbage[i / 2 % garbage.size()]));
+    }
+    if (round.waiting > 0) s.loop.run();
+    for (size_t i = 0; i < round.answers.size(); ++i) {
+        INFO(i);
+        CHECK((round.answers[i].state == ipc::SaslState::accepted) == (i % 2 == 0));
+    }
+}
+
 TEST_CASE("limits per address never touch loopback unless told to") {
     TestClock clock;
     Throttle throttle(config(), clock);
-    for (int i = 0; i < 100; ++i) CHECK(throttle.open(ipc::Service::mx, "127.0.0.1").allowed);
-    for (int i = 0; i < 3; ++i) CHECK(throttle.open(ipc::Service::mx, "2001:db8::1").allowed);
+    for (int i = 0; i < 100; ++i)
+        CHECK(throttle.open(ipc::Service::mx, "127.0.0.1").allowed);
+    for (int i = 0; i < 3; ++i)
+        CHECK(throttle.open(ipc::Service::mx, "2001:db8::1").allowed);
     CHECK_FALSE(throttle.open(ipc::Service::mx, "2001:db8::2").allowed);
     throttle.close(ipc::Service::mx, "2001:db8::1");
     CHECK(throttle.open(ipc::Service::mx, "2001:db8::3").allowed);

@@ -5,6 +5,8 @@
 #include "common/crypto/tls.h"
 #include "tests/unit/crypto/raw_tls.h"
 #include "tests/unit/crypto/tls_pair.h"
+#include "tests/unit/cuts.h"
+#include "tests/unit/heap.h"
 
 #include <functional>
 
@@ -40,6 +42,73 @@ struct Mixed {
         REQUIRE(outcome.raw == 1);
     }
 };
+
+// A client behind a wire that cuts its hello in two.
+struct CutHello {
+    SocketPair near, far; // client and wire, wire and server
+    TlsSession server;
+    RawClient client;
+    size_t hello_bytes = 0;
+
+    CutHello(const TlsContext& context,
+             const std::function<void(RawClient&)>& before,
+             const std::function<void(RawClient&)>& after)
+        : server(TlsSession::server(context, far.left.get())) {
+        if (before) before(client);
+        client.attach(near.left.get());
+        if (after) after(client);
+    }
+    static std::string taken(const UniqueFd& from) {
+        char bytes[16384];
+        const ssize_t n = ::recv(from.get(), bytes, sizeof bytes, 0);
+        return std::string(bytes, n > 0 ? static_cast<size_t>(n) : 0);
+    }
+    static void pass(std::string_view bytes, const UniqueFd& to) {
+        if (bytes.empty()) return;
+        REQUIRE(::send(to.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+                static_cast<ssize_t>(bytes.size()));
+    }
+    MixedOutcome handshake(size_t cut) {
+        MixedOutcome outcome{TlsStatus::want_read, -1, ""};
+        bool raw_goes_on = true;
+        for (int i = 0; i < 20 && (raw_goes_on || TlsPair::waits(outcome.ours)); ++i) {
+            ERR_clear_error();
+            if (raw_goes_on) outcome.raw = SSL_do_handshake(client.ssl.get());
+            raw_goes_on = outcome.raw != 1 && client.waits(outcome.raw);
+            if (outcome.raw != 1 && !raw_goes_on) outcome.raw_error = openssl::take_error("closed");
+            std::string flight = taken(near.right);
+            if (hello_bytes == 0) {
+                hello_bytes = flight.size();
+                for (const auto piece : cuts::pieces(flight, cut)) {
+                    pass(piece, far.right);
+                    outcome.ours = server.handshake();
+                }
+            } else {
+                pass(flight, far.right);
+            }
+            if (TlsPair::waits(outcome.ours)) outcome.ours = server.handshake();
+            pass(taken(far.right), near.right);
+        }
+        return outcome;
+    }
+};
+
+// good(handshake, outcome), with the hello whole, byte by byte and cut at every byte.
+std::string hello_everywhere(const TlsContext& context,
+                             const std::function<void(RawClient&)>& before,
+                             const std::function<void(RawClient&)>& after,
+                             const std::function<bool(CutHello&, const MixedOutcome&)>& good) {
+    size_t hello_bytes = 2;
+    const auto play = [&](size_t cut) -> std::string {
+        CutHello hello(context, before, after);
+        const auto outcome = hello.handshake(cut);
+        hello_bytes = hello.hello_bytes;
+        if (good(hello, outcome)) return "";
+        return cat("server: ", hello.server.error(), ", client: ", outcome.raw_error);
+    };
+    const auto whole = play(cuts::kWhole);
+    return whole.empty() ? cuts::everywhere(hello_bytes, play) : whole;
+}
 
 void offer_alpn(RawClient& client, std::initializer_list<std::string_view> names) {
     std::string wire;
@@ -79,6 +148,23 @@ TEST_CASE("alpn: ours is chosen, none is served, foreign ones get no_application
             CHECK(m.server.error() == "no application protocol");
             CHECK(outcome.raw_error.find("no application protocol") != std::string::npos);
         }
+    }
+}
+
+TEST_CASE("F10: foreign names get alert 120, wherever the hello is cut") {
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        CHECK(hello_everywhere(
+                  plain_context(),
+                  [&](RawClient& c) {
+                      c.only_version(version);
+                      offer_alpn(c, {"h2"});
+                  },
+                  {},
+                  [](CutHello& hello, const MixedOutcome& outcome) {
+                      return outcome.ours == TlsStatus::failed &&
+                             hello.server.error() == "no application protocol" &&
+                             outcome.raw_error.find("no application protocol") != std::string::npos;
+                  }) == "");
     }
 }
 
@@ -133,6 +219,47 @@ TEST_CASE("sni: chosen among the certificates, whatever else gets the first one"
     none.require_handshake();
     CHECK(none.client.peer_fingerprint() == fingerprint(0));
     CHECK(none.server.info().sni.empty());
+}
+
+TEST_CASE("F17: the name a\\ gets the first certificate, wherever the hello is cut") {
+    auto config = server_config(ec_key(), {"mail.example.test"});
+    config.certificates.push_back({issue(ec_key(), {"other.test"}), 1});
+    const auto context = server_context(config);
+    const auto first = parse_certificate_chain(config.certificates[0].chain_pem)->front();
+    for (const std::string sni : {"a\\", "other.test\\"}) {
+        CHECK(hello_everywhere(
+                  context, {}, [&](RawClient& c) { c.set_sni(sni); },
+                  [&](CutHello& hello, const MixedOutcome& outcome) {
+                      return outcome.ours == TlsStatus::done && outcome.raw == 1 &&
+                             hello.client.peer_fingerprint() == first.fingerprint &&
+                             hello.server.info().sni.empty();
+                  }) == "");
+    }
+}
+
+// Dovecot 2017-15130. The handshake ends with alert 120, behind the look-up of the name.
+TEST_CASE("F17: 100,000 different names leave nothing behind") {
+    SocketPair tap;
+    RawClient client;
+    offer_alpn(client, {"h2"});
+    client.attach(tap.left.get());
+    client.set_sni("n00000.example.test");
+    CHECK(SSL_do_handshake(client.ssl.get()) == -1);
+    std::string hello = CutHello::taken(tap.right);
+    const auto at = hello.find("n00000.example.test");
+    REQUIRE(at != std::string::npos);
+    size_t before = 0;
+    for (int i = 0; i < 100'000; ++i) {
+        if (i == 1000) before = heap_bytes();
+        const auto digits = std::to_string(100'000 + i);
+        hello.replace(at + 1, 5, digits, 1, 5);
+        SocketPair sockets;
+        auto server = TlsSession::server(plain_context(), sockets.left.get());
+        CutHello::pass(hello, sockets.right);
+        REQUIRE(server.handshake() == TlsStatus::failed);
+        REQUIRE(server.error() == "no application protocol");
+    }
+    CHECK(heap_bytes() < before + 16 * 1024);
 }
 
 TEST_CASE("sni: a name with a NUL inside is refused by the handshake, not looked up") {
@@ -224,6 +351,46 @@ TEST_CASE("nothing is resumed: no tickets, no session cache") {
                      [&](RawClient& c) { SSL_set_session(c.ssl.get(), session.get()); });
         second.require_handshake();
         CHECK(SSL_session_reused(second.client.ssl.get()) == 0);
+    }
+}
+
+namespace {
+
+// What a server that does hand out tickets, or session ids, gives a client.
+openssl::Owner<SSL_SESSION, SSL_SESSION_free> session_of_another_service(int version) {
+    SocketPair sockets;
+    RawServer server(ec_key(), issue(ec_key(), {"mail.example.test"}));
+    server.only_version(version);
+    server.attach(sockets.left.get());
+    RawClient client;
+    client.only_version(version);
+    client.attach(sockets.right.get());
+    int done = 0;
+    for (int i = 0; i < 10 && done != 2; ++i) {
+        done =
+            (SSL_do_handshake(client.ssl.get()) == 1) + (SSL_do_handshake(server.ssl.get()) == 1);
+    }
+    REQUIRE(done == 2);
+    REQUIRE(SSL_write(server.ssl.get(), "x", 1) == 1);
+    char byte = 0;
+    REQUIRE(SSL_read(client.ssl.get(), &byte, 1) == 1); // the tickets of TLS 1.3 stand before it
+    openssl::Owner<SSL_SESSION, SSL_SESSION_free> session(SSL_get1_session(client.ssl.get()));
+    REQUIRE(SSL_SESSION_has_ticket(session.get()) == 1);
+    return session;
+}
+
+} // namespace
+
+TEST_CASE("F11: a ticket of another service is a full handshake, wherever the hello is cut") {
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        const auto session = session_of_another_service(version);
+        CHECK(hello_everywhere(
+                  plain_context(), [&](RawClient& c) { c.only_version(version); },
+                  [&](RawClient& c) { REQUIRE(SSL_set_session(c.ssl.get(), session.get()) == 1); },
+                  [](CutHello& hello, const MixedOutcome& outcome) {
+                      return outcome.ours == TlsStatus::done && outcome.raw == 1 &&
+                             SSL_session_reused(hello.client.ssl.get()) == 0;
+                  }) == "");
     }
 }
 

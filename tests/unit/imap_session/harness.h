@@ -50,7 +50,7 @@ class TestClient {
     }
     // Reads what has come. Returns whether something had.
     bool take() {
-        char buffer[65536];
+        static char buffer[65536]; // not on the stack: the sanitizer marks all of it
         bool some = false;
         for (;;) {
             const ssize_t n = ::recv(socket_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
@@ -60,12 +60,18 @@ class TestClient {
             some = true;
         }
     }
+    // One turn of the loop. Whether something came.
+    bool turn_once() {
+        turn(loop_);
+        return take();
+    }
+    // A session has answered by then, also one that lets others have their turn first.
+    static constexpr int kQuietTurns = 16;
     // Turns the loop until nothing has come for so many turns: a session that works for long
     // pauses for a turn at times.
-    void settle(int turns = 4) {
+    void settle(int turns = kQuietTurns) {
         for (int quiet = 0; quiet < turns; ++quiet) {
-            turn(loop_);
-            if (take()) quiet = 0;
+            if (turn_once()) quiet = 0;
         }
     }
     // What came in answer to the bytes.

@@ -54,6 +54,7 @@ class FakeAuthd {
     void drop() { channel_.drop("test"); }
 
     std::deque<ipc::SaslAnswer> answers;
+    ipc::SaslState without_answers = ipc::SaslState::unavailable;
     ipc::ConnectionVerdict verdict;
     std::vector<ipc::SaslStart> starts;
     std::vector<std::string> responses;
@@ -77,7 +78,11 @@ class FakeAuthd {
     void abort(ipc::SaslAbort) { ++aborts; }
     void ended(ipc::SessionEnded message) { ended_sids.push_back(std::move(message.sid)); }
     ipc::SaslAnswer next() {
-        if (answers.empty()) return {};
+        if (answers.empty()) {
+            ipc::SaslAnswer none;
+            none.state = without_answers;
+            return none;
+        }
         auto answer = std::move(answers.front());
         answers.pop_front();
         return answer;
@@ -109,7 +114,7 @@ class Client {
         return n > 0 ? static_cast<size_t>(n) : 0;
     }
     bool take() {
-        char buffer[65536];
+        static char buffer[65536]; // not on the stack: the sanitizer marks all of it
         bool some = false;
         for (;;) {
             size_t got = 0;
@@ -128,10 +133,16 @@ class Client {
             some = true;
         }
     }
+    // One turn of the loop. Whether something came.
+    bool turn_once() {
+        turn(loop_);
+        return take();
+    }
+    // Authd has been asked and has answered by then.
+    static constexpr int kQuietTurns = 16;
     void settle() {
-        for (int quiet = 0; quiet < 16; ++quiet) {
-            turn(loop_);
-            if (take()) quiet = 0;
+        for (int quiet = 0; quiet < kQuietTurns; ++quiet) {
+            if (turn_once()) quiet = 0;
         }
     }
     std::string ask(std::string_view bytes) {

@@ -232,6 +232,53 @@ TEST_CASE("the password is not sent where TLS is demanded and missing or wrong")
     CHECK(outcome(broken, conf::TlsDemand::encrypt) == "deferred 454 4.7.5");
 }
 
+namespace {
+
+// TLS is demanded, and somebody on the way takes it out of what the server says.
+std::string outcome_of_stripping(const std::string& offer,
+                                 const std::string& answer,
+                                 conf::TlsDemand demand,
+                                 size_t cut) {
+    Relaying r;
+    Behaviour behaviour;
+    behaviour.cut = cut == cuts::kBytewise ? 0 : cut;
+    behaviour.drip = cut == cuts::kBytewise ? 1 : 0;
+    behaviour.replies["EHLO"] = {offer};
+    behaviour.replies["STARTTLS"] = {answer};
+    auto& server = r.serve(behaviour);
+    use_smarthost(r, server.port(), demand);
+    const auto done = r.relay();
+    bool quiet = server.visits.size() == 1;
+    for (const auto& visit : server.visits) {
+        for (const auto* verb : {"AUTH", "MAIL", "RCPT", "DATA"})
+            quiet = quiet && !has_command(*visit, verb);
+    }
+    return summary(done) + (quiet ? "" : " but it went on");
+}
+
+} // namespace
+
+TEST_CASE("F9: where TLS is demanded nothing goes without, wherever the refusal is cut") {
+    const std::string starttls = "250-hub.test\r\n250 STARTTLS\r\n";
+    for (const auto& [offer, answer] : std::vector<std::pair<std::string, std::string>>{
+             {"250-hub.test\r\n250 AUTH PLAIN\r\n", "220 go\r\n"},
+             {"250-hub.test\r\n250-XXXXXXXX\r\n250 AUTH PLAIN\r\n", "220 go\r\n"},
+             {"250-hub.test\r\n250-STARTTLSX\r\n250 AUTH PLAIN\r\n", "220 go\r\n"},
+             {"250 hub.test STARTTLS\r\n", "220 go\r\n"},
+             {starttls, "454 4.7.0 not now\r\n"},
+             {starttls, "502 5.5.1 what?\r\n"},
+             {starttls, "250 2.0.0 ok\r\n"}}) {
+        for (const auto demand : {conf::TlsDemand::verify, conf::TlsDemand::encrypt}) {
+            INFO(escape(offer) << ", " << escape(answer));
+            CHECK(cuts::everywhere(
+                      std::max(offer.size(), answer.size()), [&](size_t cut) -> std::string {
+                          const auto got = outcome_of_stripping(offer, answer, demand, cut);
+                          return got == "deferred 454 4.7.4" ? "" : got;
+                      }) == "");
+        }
+    }
+}
+
 TEST_CASE("encrypt demands TLS but no certificate") {
     Relaying r;
     auto& server = r.serve(hub("PLAIN", "anything.test"));

@@ -2,6 +2,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/text.h"
+#include "tests/unit/cuts.h"
 
 #include <catch2/catch.hpp>
 
@@ -120,6 +121,25 @@ TEST_CASE("replies are bounded") {
     while (carriage.state() == State::wanting)
         carriage.feed(returns);
     CHECK(carriage.state() == State::malformed);
+}
+
+TEST_CASE("I2: ten megabytes in one line are cut in the same way wherever they are cut") {
+    const std::string huge = "550 5.7.1 " + std::string(10'000'000, 'x');
+    const auto failure = cuts::everywhere(huge.size(), [&](size_t cut) -> std::string {
+        ReplyParser parser;
+        size_t fed = 0;
+        size_t step = cut == cuts::kBytewise ? 1 : cut == cuts::kWhole ? huge.size() : cut;
+        while (parser.state() == State::wanting && fed < huge.size()) {
+            fed += parser.feed(std::string_view(huge).substr(fed, step));
+            if (cut != cuts::kBytewise) step = 64 * 1024;
+        }
+        const auto& reply = parser.reply();
+        const bool good = parser.state() == State::overlong && reply.code == 550 &&
+                          reply.enhanced == "5.7.1" && reply.lines.size() == 1 &&
+                          reply.lines[0] == std::string(limits::relay_reply_line_bytes - 10, 'x');
+        return good ? "" : cat(reply.code, ' ', reply.enhanced, ' ', reply.text());
+    });
+    CHECK(failure == "");
 }
 
 TEST_CASE("the offer of a server") {

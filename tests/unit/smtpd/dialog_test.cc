@@ -103,7 +103,7 @@ class Player {
                 co_return;
             }
             if (pieces.size() == 1) co_return;
-            for (int i = 0; i < 4; ++i)
+            for (int i = 0; i < 2; ++i)
                 co_await sleep_ms(world_.nursery, 0);
         }
     }
@@ -114,12 +114,23 @@ class Player {
             const bool good =
                 step.verb == "s>" ? line == step.text : transcript::matches(line, step.text);
             if (!good) throw Failure{cat("got \"", escape(line), "\", not \"", step.text, '"')};
+        } else if (step.verb == "s+") {
+            co_await expect_bytes(step);
         } else if (step.verb == "tls" || step.verb == "tls-fails") {
             co_await start_tls(step.verb == "tls");
         } else if (step.verb == "closed" || step.verb == "closed-or-alert") {
             co_await expect_close(step.verb == "closed-or-alert");
         } else if (step.verb != "@") {
             check_stored(step);
+        }
+    }
+
+    task<> expect_bytes(const Step& step) {
+        std::string got;
+        while (got.size() < step.text.size()) {
+            auto some = co_await client_->read_some(step.text.size() - got.size());
+            got += some;
+            if (!step.text.starts_with(got)) throw Failure{cat("got \"", escape(got, 400), '"')};
         }
     }
 
@@ -214,7 +225,7 @@ using namespace tambo::smtpd::test;
 
 TEST_CASE("dialogues go as they are written, cut anywhere") {
     const auto dialogs = tambo::transcript::read_folder("smtpd");
-    CHECK(dialogs.size() >= 100);
+    CHECK((dialogs.size() >= 150 || std::getenv("TAMBO_DIALOG") != nullptr));
     for (const auto& dialog : dialogs)
         CHECK(play_everywhere(dialog) == "");
 }
