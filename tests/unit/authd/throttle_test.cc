@@ -35,31 +35,31 @@ TEST_CASE("A4: each failure costs more time, and behind the twentieth nothing is
     Throttled t;
     Throttle throttle(t.config, t.clock);
     for (int i = 0; i < 20; ++i) {
-        CHECK(throttle.may_authenticate("192.0.2.1"));
-        CHECK(throttle.failed("192.0.2.1") == std::min<int64_t>(16'000, 1000ll << i));
+        CHECK(throttle.may_authenticate("192.0.2.1", ""));
+        CHECK(throttle.failed("192.0.2.1", "") == std::min<int64_t>(16'000, 1000ll << i));
     }
-    CHECK_FALSE(throttle.may_authenticate("192.0.2.1"));
-    CHECK(throttle.may_authenticate("192.0.2.2"));
+    CHECK_FALSE(throttle.may_authenticate("192.0.2.1", ""));
+    CHECK(throttle.may_authenticate("192.0.2.2", ""));
     t.clock.ms += 600'001;
-    CHECK(throttle.may_authenticate("192.0.2.1"));
+    CHECK(throttle.may_authenticate("192.0.2.1", ""));
 }
 
 TEST_CASE("A4: an IPv6 network counts as one, other forms of an address do not help") {
     Throttled t;
     Throttle throttle(t.config, t.clock);
     for (int i = 0; i < 20; ++i)
-        throttle.failed(cat("2001:db8:1:2::", i + 1));
-    CHECK_FALSE(throttle.may_authenticate("2001:db8:1:2:ffff::1"));
-    CHECK(throttle.may_authenticate("2001:db8:1:3::1"));
+        throttle.failed(cat("2001:db8:1:2::", i + 1), "");
+    CHECK_FALSE(throttle.may_authenticate("2001:db8:1:2:ffff::1", ""));
+    CHECK(throttle.may_authenticate("2001:db8:1:3::1", ""));
     for (int i = 0; i < 100; ++i)
-        CHECK(throttle.failed("127.0.0.1") == 0); // this machine is exempt
-    CHECK(throttle.may_authenticate("127.0.0.1"));
-    CHECK(throttle.may_authenticate("::1"));
+        CHECK(throttle.failed("127.0.0.1", "") == 0); // this machine is exempt
+    CHECK(throttle.may_authenticate("127.0.0.1", ""));
+    CHECK(throttle.may_authenticate("::1", ""));
     t.config.limits_on_loopback = true;
     throttle.configure(t.config);
     for (int i = 0; i < 20; ++i)
-        throttle.failed("127.0.0.1");
-    CHECK_FALSE(throttle.may_authenticate("127.0.0.1"));
+        throttle.failed("127.0.0.1", "");
+    CHECK_FALSE(throttle.may_authenticate("127.0.0.1", ""));
 }
 
 TEST_CASE("A6: a success that is remembered is of one account, one password and one service") {

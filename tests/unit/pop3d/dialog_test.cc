@@ -14,7 +14,7 @@ struct World {
     World() { fixture.authd->without_answers = ipc::SaslState::refused; }
 
     Fixture fixture;
-    Door door = Door::pop3;
+    Door door = Door::clear;
 
     std::unique_ptr<Client> connect() { return fixture.connect(door); }
     void let_it_read() {
@@ -22,7 +22,7 @@ struct World {
             turn(fixture.loop);
     }
     std::string play(const transcript::Transcript& dialog, size_t cut) {
-        door = Door::pop3;
+        door = Door::clear;
         auto& starts = fixture.authd->starts;
         starts.clear();
         auto failure = transcript::Player<World>(*this, cut).play(dialog);
@@ -34,7 +34,7 @@ struct World {
     // @ pop3s: the connections come to that door, and speak no TLS unless the dialogue has it.
     std::string act(const transcript::Step& step) {
         if (step.verb != "@" || step.text != "pop3s") return cat("what is ", step.verb, '?');
-        door = Door::pop3s;
+        door = Door::tls;
         return "";
     }
 };
