@@ -18,6 +18,7 @@ namespace tambo::db {
 
 namespace {
 
+constexpr int64_t kIncremental = 2;        // of PRAGMA auto_vacuum
 constexpr int64_t kLogBytesKept = 1 << 20; // the log shrinks to this after a checkpoint
 
 DbError::Kind kind_of(int code, int system_error) {
@@ -102,9 +103,13 @@ void Database::configure(const OpenOptions& options) {
         require(sqlite3_db_config(handle_, option, value, nullptr), "configure");
     }
     if (options.exclusive) execute("PRAGMA locking_mode=EXCLUSIVE");
+    // Saying so again would be written, at each opening, and a full disk could not be read.
+    if (pragma_integer("PRAGMA auto_vacuum") != kIncremental) {
+        execute("PRAGMA auto_vacuum=INCREMENTAL");
+    }
     execute(cat("PRAGMA cache_size=-", options.cache_kib,
                 ";PRAGMA mmap_size=0;PRAGMA temp_store=MEMORY;PRAGMA cell_size_check=ON"
-                ";PRAGMA auto_vacuum=INCREMENTAL;PRAGMA synchronous=FULL"
+                ";PRAGMA synchronous=FULL"
                 ";PRAGMA journal_mode=WAL;PRAGMA secure_delete=FAST;PRAGMA journal_size_limit=",
                 kLogBytesKept));
     int keep = 1;
