@@ -6,6 +6,7 @@
 #include "common/base/text.h"
 #include "common/base/unique_fd.h"
 #include "common/db/vfs.h"
+#include "common/sys/error.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -17,19 +18,25 @@ namespace tambo::db {
 
 namespace {
 
+constexpr int64_t kIncremental = 2;        // of PRAGMA auto_vacuum
 constexpr int64_t kLogBytesKept = 1 << 20; // the log shrinks to this after a checkpoint
 
 DbError::Kind kind_of(int code, int system_error) {
+    // A quota or RLIMIT_FSIZE is a full disk, not a broken one.
+    const bool full = system_error == EDQUOT || system_error == EFBIG || system_error == ENOSPC;
     switch (code & 0xff) {
     case SQLITE_FULL:
         return DbError::Kind::full;
     case SQLITE_IOERR:
-    case SQLITE_CANTOPEN:
-        // A quota or RLIMIT_FSIZE is a full disk, not a broken one.
-        if (system_error == EDQUOT || system_error == EFBIG || system_error == ENOSPC) {
-            return DbError::Kind::full;
-        }
+        if (full) return DbError::Kind::full;
+        // Nothing else that a file which is open can fail with.
+        if (code == SQLITE_IOERR_NOMEM) return DbError::Kind::unavailable;
         return DbError::Kind::io;
+    case SQLITE_CANTOPEN:
+        if (full) return DbError::Kind::full;
+        return is_storage_error(system_error) ? DbError::Kind::io : DbError::Kind::unavailable;
+    case SQLITE_NOMEM:
+        return DbError::Kind::unavailable;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return DbError::Kind::corrupt;
@@ -96,9 +103,13 @@ void Database::configure(const OpenOptions& options) {
         require(sqlite3_db_config(handle_, option, value, nullptr), "configure");
     }
     if (options.exclusive) execute("PRAGMA locking_mode=EXCLUSIVE");
+    // Saying so again would be written, at each opening, and a full disk could not be read.
+    if (pragma_integer("PRAGMA auto_vacuum") != kIncremental) {
+        execute("PRAGMA auto_vacuum=INCREMENTAL");
+    }
     execute(cat("PRAGMA cache_size=-", options.cache_kib,
                 ";PRAGMA mmap_size=0;PRAGMA temp_store=MEMORY;PRAGMA cell_size_check=ON"
-                ";PRAGMA auto_vacuum=INCREMENTAL;PRAGMA synchronous=FULL"
+                ";PRAGMA synchronous=FULL"
                 ";PRAGMA journal_mode=WAL;PRAGMA secure_delete=FAST;PRAGMA journal_size_limit=",
                 kLogBytesKept));
     int keep = 1;
@@ -207,6 +218,20 @@ bool Database::in_transaction() const {
     return sqlite3_get_autocommit(handle_) == 0;
 }
 
+// A commit whose sync failed has left whole pages in the log, which the next opening would take for
+// committed, though its owner was told that it failed. They are written over, without a sync:
+// nothing is tried again (RULES.md R2).
+void Database::void_failed_commit() {
+    failed_commit_may_return_ = true;
+    try {
+        if (in_transaction()) execute("ROLLBACK");
+        execute("PRAGMA synchronous=OFF");
+        execute(cat("PRAGMA user_version=", pragma_integer("PRAGMA user_version")));
+        failed_commit_may_return_ = false;
+    } catch (const DbError&) { // the disk takes nothing any more; that is what its owner reports
+    }
+}
+
 bool Database::checkpoint() {
     int logged = 0, copied = 0;
     const int code =
@@ -289,7 +314,12 @@ Transaction::~Transaction() {
 }
 
 void Transaction::commit() {
-    database_.run("COMMIT");
+    try {
+        database_.run("COMMIT");
+    } catch (const IoError&) {
+        database_.void_failed_commit();
+        throw;
+    }
     open_ = false;
 }
 

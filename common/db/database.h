@@ -83,6 +83,8 @@ class Database {
     // For the commits that follow; only outside a transaction.
     void set_sync(Sync sync);
     bool in_transaction() const;
+    // After a commit threw IoError: what it wrote can turn up again when the file is next opened.
+    bool failed_commit_may_return() const { return failed_commit_may_return_; }
 
     // Pages in the write-ahead log as of the last commit.
     int64_t wal_pages() const { return wal_pages_; }
@@ -113,6 +115,7 @@ class Database {
     [[noreturn]] void fail(int code, std::string_view doing) const;
     void require(int code, std::string_view doing) const;
     void give_back(std::string_view sql, sqlite3_stmt* handle);
+    void void_failed_commit();
     static int on_wal_commit(void* self, sqlite3*, const char*, int pages);
 
     std::string path_;
@@ -120,6 +123,7 @@ class Database {
     uint16_t version_ = 0;
     Sync sync_ = Sync::full;
     int64_t wal_pages_ = 0;
+    bool failed_commit_may_return_ = false;
     std::unordered_map<const char*, sqlite3_stmt*> idle_; // prepared, not checked out
 };
 
@@ -133,7 +137,8 @@ class Transaction {
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
 
-    // Throws DbError; then everything is rolled back.
+    // Throws DbError; then everything is rolled back, and after an IoError, whose owner ends, also
+    // for whoever opens the file next (else failed_commit_may_return()).
     void commit();
 
   private:

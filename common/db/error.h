@@ -13,6 +13,7 @@ class DbError : public std::runtime_error {
     enum class Kind {
         io,           // always an IoError
         full,         // disk or quota full; the transaction was rolled back
+        unavailable,  // no descriptor, no memory, no permission, no file: the disk is not to blame
         corrupt,      // the file is damaged or no database
         busy,         // another connection holds it
         read_only,    // opened read-only, or the file is not writable

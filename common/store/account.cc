@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/store/layout.h"
 #include "common/store/sqlite_account.h"
+#include "common/sys/error.h"
 
 #include <fcntl.h>
 
@@ -22,6 +23,8 @@ Refusal refusal_of(db::DbError::Kind kind) {
         return Refusal::io_error;
     case db::DbError::Kind::full:
         return Refusal::disk_full;
+    case db::DbError::Kind::unavailable:
+        return Refusal::unavailable;
     case db::DbError::Kind::busy:
         return Refusal::busy;
     case db::DbError::Kind::read_only:
@@ -41,8 +44,10 @@ Refusal refusal_of(db::DbError::Kind kind) {
 Outcome<std::unique_ptr<Account>> Account::open(const std::string& dir, Options options) {
     check(options.clock && options.new_id, "an account needs clock and ids");
     UniqueFd fd(::open(dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!fd)
-        return Err{errno == ENOENT || errno == ENOTDIR ? Refusal::nonexistent : Refusal::io_error};
+    if (!fd) {
+        if (errno == ENOENT || errno == ENOTDIR) return Err{Refusal::nonexistent};
+        return Err{is_storage_error(errno) ? Refusal::io_error : Refusal::unavailable};
+    }
     try {
         return std::unique_ptr<Account>(
             std::make_unique<SqliteAccount>(dir, std::move(fd), options));
@@ -85,9 +90,9 @@ Refusal SqliteAccount::note(const db::DbError& error) {
 }
 
 Refusal SqliteAccount::note(const std::system_error& error) {
-    if (error.code().value() == ENOSPC || error.code().value() == EDQUOT) {
-        return Refusal::disk_full;
-    }
+    const int code = error.code().value();
+    if (code == ENOSPC || code == EDQUOT) return Refusal::disk_full;
+    if (!is_storage_error(code)) return Refusal::unavailable;
     failure_ = Refusal::io_error;
     return Refusal::io_error;
 }

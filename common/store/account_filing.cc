@@ -22,6 +22,11 @@ MessageFacts parse_facts(const FactsParser& parser, MessageReader& reader) {
     return parser.parse ? parser.parse(reader.text()) : MessageFacts{};
 }
 
+void keep(std::vector<NewMessage>& messages) {
+    for (NewMessage& message : messages)
+        message.body.keep();
+}
+
 uint32_t version_of(const FactsParser& parser) {
     return parser.parse ? parser.version : 0;
 }
@@ -69,9 +74,14 @@ SqliteAccount::append_all(Row& row, std::vector<NewMessage>& messages, Origin or
             insert_content(index_, content, parse_facts(parser, *reader), version_of(parser));
         appended.uids.push_back(work.append(row, entry, content.body.email_id()));
     }
-    work.commit();
-    for (NewMessage& message : messages)
-        message.body.keep();
+    try {
+        work.commit();
+    } catch (const db::IoError&) {
+        // A body without its row harms nobody; a row without its body would.
+        if (index_.db().failed_commit_may_return()) keep(messages);
+        throw;
+    }
+    keep(messages);
     return appended;
 }
 

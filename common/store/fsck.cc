@@ -8,6 +8,7 @@
 #include "common/store/checker.h"
 #include "common/store/layout.h"
 #include "common/store/sqlite_account.h"
+#include "common/sys/error.h"
 
 #include <fcntl.h>
 #include <sys/sendfile.h>
@@ -59,7 +60,10 @@ bool is_sound(const std::string& path) {
         db::Database database(path, kSchema, options);
         return database.check_integrity(true).empty() && database.checkpoint_truncate();
     } catch (const db::DbError& error) {
-        if (error.kind() == db::DbError::Kind::full) throw;
+        // Whether a snapshot is sound is only known when it could be looked at.
+        const bool looked = error.kind() == db::DbError::Kind::corrupt ||
+                            error.kind() == db::DbError::Kind::incompatible;
+        if (!looked) throw;
         return false;
     }
 }
@@ -93,8 +97,15 @@ void add_damage(FsckReport& report, std::string subject, bool repaired) {
     report.findings.push_back(FsckFinding{FsckKind::index_damaged, escape(subject), repaired});
 }
 
+Refusal refusal_of(int error) {
+    if (error == ENOSPC) return Refusal::disk_full;
+    return is_storage_error(error) ? Refusal::io_error : Refusal::unavailable;
+}
+
 Refusal refusal_of(const db::DbError& error) {
     switch (error.kind()) {
+    case db::DbError::Kind::unavailable:
+        return Refusal::unavailable;
     case db::DbError::Kind::busy:
         return Refusal::busy;
     case db::DbError::Kind::incompatible:
@@ -162,8 +173,10 @@ std::string_view text_of(FsckKind kind) {
 Outcome<FsckReport> fsck(const std::string& dir, const FsckOptions& options) {
     check(options.store.clock && options.store.new_id, "fsck needs clock and ids");
     const UniqueFd fd(::open(dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!fd)
-        return Err{errno == ENOENT || errno == ENOTDIR ? Refusal::nonexistent : Refusal::io_error};
+    if (!fd) {
+        if (errno == ENOENT || errno == ENOTDIR) return Err{Refusal::nonexistent};
+        return Err{refusal_of(errno)};
+    }
     FsckReport report;
     try {
         bool restored = options.repair && !exists(cat(dir, '/', kIndexFile));
@@ -190,7 +203,7 @@ Outcome<FsckReport> fsck(const std::string& dir, const FsckOptions& options) {
     } catch (const db::DbError& error) {
         return Err{refusal_of(error)};
     } catch (const std::system_error& error) {
-        return Err{error.code().value() == ENOSPC ? Refusal::disk_full : Refusal::io_error};
+        return Err{refusal_of(error.code().value())};
     }
 }
 

@@ -30,6 +30,8 @@ std::string_view text_of(Refusal refusal) {
         return "i/o error";
     case Refusal::corrupt:
         return "the index is damaged";
+    case Refusal::unavailable:
+        return "the files of the account cannot be opened";
     case Refusal::busy:
         return "the account is in use";
     case Refusal::incompatible:

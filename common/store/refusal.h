@@ -22,6 +22,7 @@ enum class Refusal {
     disk_full,      // nothing was changed, deleting still works        IMAP [UNAVAILABLE], 4.3.1
     io_error,       // the disk failed: read-only from now on, the process must end (RULES.md R2)
     corrupt,        // the index is damaged; fsck is needed, the account is read-only
+    unavailable,    // no descriptor, memory or permission for its files; nothing was changed
     busy,           // another process has the account open (Account::open only)
     incompatible,   // the index was written by a newer Tambo (Account::open only)
 };

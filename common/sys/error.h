@@ -11,5 +11,8 @@ namespace tambo {
 [[noreturn]] void throw_error(int error, const std::string& what);
 // "No such file or directory" for an error number, without locale.
 std::string error_text(int error);
+// Whether the disk or its filesystem is to blame, and not a limit, a mode or a missing file: after
+// that nothing that was written is certain (RULES.md R2). A full disk is neither.
+bool is_storage_error(int error);
 
 } // namespace tambo

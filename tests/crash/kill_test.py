@@ -34,9 +34,9 @@ def children(pid):
 class TheLedger(unittest.TestCase):
     def test_it_sees_loss_and_doubles(self):
         ledger = Ledger()
-        ledger.acknowledged = {"n1": "a@x", "n2": "a@x", "n3": "a@x", "n4": "sink"}
-        ledger.refused, ledger.unknown = {"n5": "a@x"}, {"n6": "a@x"}
-        boxes = {"a@x": Counter({"n1": 1, "n2": 2, "n5": 1, "n6": 2})}
+        ledger.acknowledged = {"n1": ["a@x"], "n2": ["a@x", "b@x"], "n3": ["a@x"], "n4": ["sink"]}
+        ledger.refused, ledger.unknown = {"n5": ["a@x"]}, {"n6": ["a@x"]}
+        boxes = {"a@x": Counter({"n1": 1, "n2": 2, "n5": 1, "n6": 2}), "b@x": Counter({"n2": 1})}
         complaints, doubled = ledger.check(boxes, Counter({"n7": 3}))
         self.assertEqual([c.split()[0] for c in complaints], ["n2", "n3", "n4", "n5", "n6"])
         self.assertEqual(doubled, 2)

@@ -20,25 +20,37 @@ class Ledger:
     def __init__(self):
         self.lock = threading.Lock()
         self.next = 0
-        self.acknowledged, self.refused, self.unknown = {}, {}, {}  # number -> recipient
+        self.acknowledged, self.refused, self.unknown = {}, {}, {}  # number -> its recipients
         self.reasons = collections.Counter()
+        # From the moment before the cut: a machine without power says nothing, so what a daemon
+        # still gets out is no answer. It would not be true either: a sync that is under way when
+        # the kernel shuts a filesystem down can return 0 and have done nothing.
+        self.power_is_off = False
 
     def begin(self):
         with self.lock:
             self.next += 1
             return "n%d" % self.next
 
-    def note(self, into, number, recipient, reason=None):
+    def note(self, into, number, recipients, reason=None):
         with self.lock:
-            into[number] = recipient
+            into[number] = tuple(recipients)
             if reason and into is not self.acknowledged:
                 self.reasons[reason[:60]] += 1
+
+    def in_flight(self):
+        """Transactions that were begun and have no outcome yet."""
+        with self.lock:
+            return self.next - len(self.acknowledged) - len(self.refused) - len(self.unknown)
 
     def check(self, mailboxes, sink):
         """mailboxes: address -> Counter of numbers; sink: Counter. Returns (complaints, duplicates
         at the sink)."""
         complaints = []
-        for number, recipient in self.acknowledged.items():
+
+        def each(outcome):
+            return ((number, to) for number, all_of_it in outcome.items() for to in all_of_it)
+        for number, recipient in each(self.acknowledged):
             if recipient in mailboxes:
                 found = mailboxes[recipient][number]
                 if found != 1:
@@ -47,12 +59,12 @@ class Ledger:
             elif sink[number] < 1:
                 complaints.append("%s for %s was acknowledged and never reached the sink"
                                   % (number, recipient))
-        for number, recipient in self.refused.items():
+        for number, recipient in each(self.refused):
             found = mailboxes.get(recipient, sink)[number]
             if found:
                 complaints.append("%s for %s was refused and is there %d times"
                                   % (number, recipient, found))
-        for number, recipient in self.unknown.items():
+        for number, recipient in each(self.unknown):
             if recipient in mailboxes and mailboxes[recipient][number] > 1:
                 complaints.append("%s for %s (unknown) is there %d times"
                                   % (number, recipient, mailboxes[recipient][number]))
@@ -60,12 +72,14 @@ class Ledger:
 
 
 class Sender(threading.Thread):
-    """Sends one message after the other until told to stop; reconnects whatever happens."""
+    """Sends one message after the other until told to stop; reconnects whatever happens. Most go to
+    one of recipients, others to up to together of them."""
 
-    def __init__(self, ledger, connect, sender, recipients, bytes_max=20_000):
+    def __init__(self, ledger, connect, sender, recipients, bytes_max=20_000, together=1):
         super().__init__(daemon=True)
         self.ledger, self.connect, self.sender = ledger, connect, sender
         self.recipients, self.bytes_max = recipients, bytes_max
+        self.together = min(together, len(recipients))
         self.random = random.Random(repr((sender, recipients)))
         self.ending = threading.Event()
         self.accepted = 0
@@ -86,37 +100,47 @@ class Sender(threading.Thread):
             finally:
                 smtp.close()
 
-    def compose(self, number, recipient):
+    def compose(self, number, recipients):
         body = "x" * 70 + "\r\n"
         lines = self.random.randrange(1, self.bytes_max // 72)
         return ("From: <%s>\r\nTo: <%s>\r\nSubject: %s\r\nX-Ledger: %s\r\n\r\n%s"
-                % (self.sender, recipient, number, number, body * lines)).encode()
+                % (self.sender, ">, <".join(recipients), number, number, body * lines)).encode()
 
-    def send_one(self, smtp):
-        """False: the connection is of no more use."""
-        number, recipient = self.ledger.begin(), self.random.choice(self.recipients)
-        text = self.compose(number, recipient)
+    def choose(self):
+        count = self.together if self.random.random() < 0.25 else 1
+        return self.random.sample(self.recipients, count)
+
+    def send_one(self, smtp, recipients=None, counted=None):
+        """False: the connection is of no more use. counted: whose mailboxes show what became of the
+        message, if not the recipients'."""
+        number, recipients = self.ledger.begin(), recipients or self.choose()
+        counted = counted or recipients
+        text = self.compose(number, recipients)
+        commands = [(smtp.mail, self.sender), *((smtp.rcpt, to) for to in recipients)]
         try:
-            for code, reply in (smtp.mail(self.sender), smtp.rcpt(recipient)):
+            for command, address in commands:
+                code, reply = command(address)
                 if code != 250:
-                    self.ledger.note(self.ledger.refused, number, recipient, reply.decode())
+                    self.ledger.note(self.ledger.refused, number, counted, reply.decode())
                     smtp.rset()
                     self.ending.wait(0.02)
                     return code != 421
         except (OSError, smtplib.SMTPException) as error:
-            self.ledger.note(self.ledger.refused, number, recipient, type(error).__name__)
+            self.ledger.note(self.ledger.refused, number, counted, type(error).__name__)
             return False
         try:
             code, reply = smtp.data(text)
         except smtplib.SMTPDataError as error:  # before the text
-            self.ledger.note(self.ledger.refused, number, recipient, str(error.smtp_code))
+            self.ledger.note(self.ledger.refused, number, counted, str(error.smtp_code))
             return error.smtp_code != 421
         except (OSError, smtplib.SMTPException) as error:
-            self.ledger.note(self.ledger.unknown, number, recipient, type(error).__name__)
+            self.ledger.note(self.ledger.unknown, number, counted, type(error).__name__)
             return False
         self.accepted += code == 250
         into = self.ledger.acknowledged if code == 250 else self.ledger.refused
-        self.ledger.note(into, number, recipient, reply.decode(errors="replace"))
+        if self.ledger.power_is_off:
+            into = self.ledger.unknown
+        self.ledger.note(into, number, counted, reply.decode(errors="replace"))
         return code != 421
 
     def stop(self):
@@ -124,9 +148,12 @@ class Sender(threading.Thread):
 
 
 class Sink:
-    """Another domain's server: takes everything, and counts."""
+    """Another domain's server: takes everything, and counts; but not recipients whose local part
+    begins with "refused", and nothing while it is busy."""
 
     def __init__(self):
+        sink = self
+        self.busy = False
         counts = self.counts = collections.Counter()
         lock = threading.Lock()
 
@@ -140,6 +167,10 @@ class Sink:
                     verb = line[:4].upper()
                     if verb == b"EHLO":
                         self.wfile.write(b"250-sink.test\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
+                    elif verb == b"RCPT" and sink.busy:
+                        self.wfile.write(b"451 4.2.1 later\r\n")
+                    elif verb == b"RCPT" and b"<refused" in line:
+                        self.wfile.write(b"550 5.1.1 nobody of that name\r\n")
                     elif verb == b"DATA":
                         self.wfile.write(b"354 go\r\n")
                         text = bytearray()

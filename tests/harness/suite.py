@@ -114,6 +114,7 @@ class Suite:
         self.cli = os.path.join(self.bin, "tambo")
         self.env = {"TAMBO_CONFIG": self.config}
         self.wrap = []  # a command that executes master
+        self.master_env = {}
         self.ports = {}
         self.process = None
         self.pid = None
@@ -153,16 +154,20 @@ class Suite:
 
     def start_master(self):
         """Starts master and waits until every port answers."""
+        self.launch_master()
+        self.wait_ports()
+
+    def launch_master(self):
         ensure_users()
         command = [*self.wrap, os.path.join(self.bin, "master"), "--config", self.config]
         for key, value in self.settings.items():
             command += ["--set", "%s=%s" % (key, value)]
         with open(os.path.join(self.dir, "master.log"), "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, start_new_session=True)
+                                            stderr=log, start_new_session=True,
+                                            env={**os.environ, **self.master_env})
         self.pid = self.process.pid
         _running.add(self)
-        self.wait_ports()
 
     def wait_ports(self, seconds=60):
         deadline = time.monotonic() + seconds
@@ -220,6 +225,13 @@ class Suite:
         self.process = None
         _running.discard(self)
         return status
+
+    def kill(self):
+        """As a power cut does: nobody is asked. Daemons end when they see that master has gone."""
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+        _running.discard(self)
 
     def detach(self):
         """The suite outlives this program."""

@@ -4,16 +4,38 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 
 using namespace tambo;
 using namespace tambo::db;
+
+namespace {
+
+bool sync_fails = false;
+
+int sync_unless_failing(int fd, long number) {
+    if (!sync_fails) return static_cast<int>(::syscall(number, fd));
+    errno = EIO;
+    return -1;
+}
+
+} // namespace
+
+// SQLite's syncs come here.
+extern "C" int fsync(int fd) {
+    return sync_unless_failing(fd, SYS_fsync);
+}
+extern "C" int fdatasync(int fd) {
+    return sync_unless_failing(fd, SYS_fdatasync);
+}
 
 namespace {
 
@@ -155,7 +177,7 @@ TEST_CASE("a foreign database and a damaged file are told apart from ours") {
     std::ofstream(dir.file("text.db")) << std::string(8192, 'x');
     CHECK(kind_of_opening(dir.file("text.db"), kOne) == DbError::Kind::corrupt);
     CHECK(kind_of_opening(dir.file("none.db"), kOne, OpenOptions{.create = false}) ==
-          DbError::Kind::io);
+          DbError::Kind::unavailable);
     CHECK_FALSE(std::filesystem::exists(dir.file("none.db")));
 }
 
@@ -321,13 +343,50 @@ TEST_CASE("a full disk is an error of its own, rolled back, and deleting still w
     CHECK(WEXITSTATUS(status) == 0);
 }
 
-TEST_CASE("a failing disk is an IoError") {
+TEST_CASE("opening writes nothing, so that a full disk can be read") {
+    TempDir dir;
+    const auto log = dir.file("a.db-wal");
+    { Database db(dir.file("a.db"), kOne, {}); }
+    const auto bytes = std::filesystem::file_size(log);
+    sync_fails = true;
+    {
+        Database db(dir.file("a.db"), kOne, {});
+        CHECK(count(db) == 0);
+    }
+    sync_fails = false;
+    CHECK(std::filesystem::file_size(log) == bytes);
+}
+
+TEST_CASE("what cannot be opened says nothing about the disk") {
     TempDir dir;
     std::filesystem::create_directory(dir.file("dir.db"));
     try {
         Database db(dir.file("dir.db"), kOne, {});
         FAIL("opened");
-    } catch (const IoError& error) {
-        CHECK(error.kind() == DbError::Kind::io);
+    } catch (const DbError& error) {
+        CHECK(error.kind() == DbError::Kind::unavailable);
     }
+}
+
+TEST_CASE("a failing disk is an IoError, and what failed does not come back") {
+    TempDir dir;
+    {
+        Database db(dir.file("a.db"), kOne, {});
+        db.run("INSERT INTO item(data) VALUES('kept')");
+        Transaction transaction(db, Sync::full);
+        for (int i = 0; i < 20; ++i)
+            db.run("INSERT INTO item(data) VALUES(zeroblob(3000))");
+        sync_fails = true;
+        try {
+            transaction.commit();
+            FAIL("committed");
+        } catch (const IoError& error) {
+            CHECK(error.kind() == DbError::Kind::io);
+        }
+        sync_fails = false;
+        CHECK_FALSE(db.failed_commit_may_return());
+    }
+    Database db(dir.file("a.db"), kOne, {});
+    CHECK(count(db) == 1);
+    CHECK(db.check_integrity(true).empty());
 }

@@ -17,9 +17,14 @@ namespace {
 struct Syncs {
     int files = 0, logs = 0;
     uintmax_t log_bytes = 0; // of the log when it was last synced: what a power cut leaves
+    int fails_in = 0;        // so many syncs from now one fails with EIO; 0: none
 } syncs;
 
 int watched_sync(int fd, long number) {
+    if (syncs.fails_in > 0 && --syncs.fails_in == 0) {
+        errno = EIO;
+        return -1;
+    }
     char name[512];
     const auto length = ::readlink(cat("/proc/self/fd/", fd).c_str(), name, sizeof name);
     if (length > 0 &&
@@ -158,6 +163,53 @@ TEST_CASE("what is acknowledged to a client is synced, filing is not") {
     CHECK(count([&] { REQUIRE(f.account->rename("new", "newer").ok()); }) == Pair(0, 1));
     CHECK(count([&] { REQUIRE(f.account->subscribe("newer", true).ok()); }) == Pair(0, 1));
     CHECK(count([&] { REQUIRE(f.account->remove("newer").ok()); }) == Pair(0, 1));
+}
+
+TEST_CASE("a change that was refused because of a failed sync does not come back") {
+    Fixture f;
+    f.append("INBOX", "kept");
+    const auto refused = [&f](auto change, int sync) {
+        syncs.fails_in = sync;
+        const auto outcome = change();
+        syncs.fails_in = 0;
+        REQUIRE_FALSE(outcome.ok());
+        CHECK(outcome.error() == Refusal::io_error);
+        CHECK(f.account->failure() == Refusal::io_error);
+        f.crash();
+    };
+    for (const int sync : {1, 2}) { // of the body, of the log
+        std::vector<NewMessage> messages;
+        messages.push_back(f.message("refused"));
+        refused([&] { return f.account->append("INBOX", std::move(messages), nullptr); }, sync);
+        CHECK(f.status().messages == 1);
+        CHECK(f.bodies() == 1);
+    }
+    refused(
+        [&] {
+            const auto inbox = f.select();
+            return f.account->discard(*inbox, Uids{1}, nullptr);
+        },
+        1);
+    refused([&] { return f.account->create("refused"); }, 1);
+    CHECK(f.account->status("refused").error() == Refusal::nonexistent);
+    const auto inbox = f.select();
+    CHECK(f.text(inbox->entries()[0]) == "kept");
+    f.append("INBOX", "later");
+    f.crash();
+    CHECK(f.status().messages == 2);
+}
+
+TEST_CASE("files that cannot be opened are not taken for a failed disk") {
+    Fixture f;
+    f.append();
+    std::filesystem::rename(f.dir + "/bodies", f.dir + "/elsewhere");
+    CHECK(f.account->new_body().error() == Refusal::unavailable);
+    CHECK_FALSE(f.account->failure().has_value());
+    std::filesystem::rename(f.dir + "/elsewhere", f.dir + "/bodies");
+    f.append();
+    CHECK(f.status().messages == 2);
+    std::filesystem::create_directories(f.top + "/other/index.db");
+    CHECK(Account::open(f.top + "/other", f.options).error() == Refusal::unavailable);
 }
 
 TEST_CASE("every crash lifts again, an unchanged epoch does not") {
