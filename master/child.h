@@ -37,8 +37,9 @@ struct Child {
     uint64_t start_number = 0;
     pid_t pid = -1;
     ChildState state = ChildState::starting;
-    bool held = false;  // Hello was good, but keyd has not begun yet
-    bool wired = false; // Hello was good: it has its peers and takes more
+    bool held = false;      // Hello was good, but keyd has not begun yet
+    bool wired = false;     // Hello was good: it has its peers and takes more
+    bool restarted = false; // was ended so that a new one begins
     UtcTime started;
     int64_t started_ms = 0;        // monotonic
     std::string isolation;         // what its sandbox could not do

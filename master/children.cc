@@ -199,7 +199,9 @@ void Children::ended(std::unique_ptr<Child> child, int status) {
     if (slot.current == child.get()) {
         slot.current = nullptr;
         were_ready_ = false;
-        schedule(slot, Loop::monotonic_ms() - child->started_ms);
+        // What we restarted has not died young: the next fault of the disk must not find it paused.
+        const int64_t lived_ms = Loop::monotonic_ms() - child->started_ms;
+        schedule(slot, child->restarted ? Backoff::kLongLife_ms : lived_ms);
     }
     if (on_end) on_end();
 }
@@ -258,7 +260,9 @@ size_t Children::count(Stage stage) const {
 
 void Children::restart_storage() {
     for (auto& child : children_) {
-        if (child->service.storage) kill(*child, "restarted after a storage fault");
+        if (!child->service.storage) continue;
+        child->restarted = true;
+        kill(*child, "restarted after a storage fault");
     }
 }
 
