@@ -306,7 +306,7 @@ class PatientSender(Sender):
 
     def send_one(self, smtp):
         number, recipient = self.ledger.begin(), self.random.choice(self.recipients)
-        text = self.compose(number, recipient)
+        text = self.compose(number, [recipient])
         stage = "MAIL"
         try:
             code, reply = smtp.mail(self.sender)
@@ -323,7 +323,7 @@ class PatientSender(Sender):
         reason = "%s: %d %s" % (stage, code, reply.decode(errors="replace"))
         into = (self.ledger.acknowledged if code == 250 else self.ledger.unknown
                 if code == 0 and stage == "DATA" else self.ledger.refused)
-        self.ledger.note(into, number, recipient, reason)
+        self.ledger.note(into, number, [recipient], reason)
         self.sent += 1
         return code == 250
 

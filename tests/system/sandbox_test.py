@@ -48,6 +48,13 @@ WITHOUT_LANDLOCK = {
     "mailboxd/account": {"create_in_root"},
 }
 WITHOUT_LANDLOCK["mailboxd/zygote"].add("change_root")
+for process in ("queued/queued", "deliverd/deliverd"):
+    WITHOUT_LANDLOCK[process].add("link_file")
+# One user owns the spool, and only that may link (protected_hardlinks): Landlock keeps them apart.
+WITHOUT_LANDLOCK["deliverd/deliverd"] |= {"read_queue", "write_queue"}
+# Landlock before Linux 6.7 (ABI 4) knows no ports.
+WITHOUT_PORTS = {**WORK, **{process: WITHOUT_LANDLOCK[process]
+                            for process in ("relayd/relayd", "dnsd/dnsd")}}
 
 
 class Probed:
@@ -119,7 +126,7 @@ class Probed:
             shutil.rmtree(self.dir, ignore_errors=True)
 
 
-@unittest.skipIf(os.geteuid() != 0, "root")
+@unittest.skipIf(os.geteuid() != 0, "not run: root")
 class SandboxTest(unittest.TestCase):
     def check(self, outcomes, work):
         for process in PROCESSES:
@@ -135,7 +142,7 @@ class SandboxTest(unittest.TestCase):
 
     def test_landlock_of_linux_5_19(self):
         with Probed("closed", abi=2) as probed:
-            self.check(probed.outcomes(), WORK)
+            self.check(probed.outcomes(), WITHOUT_PORTS)
 
     def test_without_landlock(self):
         with Probed("closed", abi=0) as probed:

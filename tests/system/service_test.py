@@ -87,7 +87,7 @@ class Service(unittest.TestCase):
             wait_for(lambda: imap.select()[1] == [b"2"], what="both messages")
         wait_for(lambda: any("relay." in line for line in suite.events()), what="relayd's word")
         for row in suite.status():
-            self.assertEqual(row["isolation"], "", row)
+            self.assertEqual(row["isolation"], "full" if row["process"] != "master" else "", row)
         suite.tambo("reload")
         suite.tambo("restart")
         self.assertEqual(suite.pid_of("master"), master)
