@@ -24,7 +24,7 @@ class ScriptedServer {
 
     ScriptedServer(Loop& loop, Answer answer)
         : loop_(loop), answer_(std::move(answer)), udp_(bound(SOCK_DGRAM, 0)),
-          tcp_(bound(SOCK_STREAM, port())), udp_watch_(loop, udp_.get(), on_udp, this),
+          tcp_(bound_beside()), udp_watch_(loop, udp_.get(), on_udp, this),
           tcp_watch_(loop, tcp_.get(), on_tcp, this) {
         ::listen(tcp_.get(), 16);
         udp_watch_.arm_read(0);
@@ -61,9 +61,19 @@ class ScriptedServer {
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         address.sin_port = htons(port);
         if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+            if (port != 0 && errno == EADDRINUSE) return UniqueFd();
             throw_errno("bind of the scripted server");
         }
         return fd;
+    }
+    // TCP at the port of UDP, which somebody else may have there: then at another.
+    UniqueFd bound_beside() {
+        for (int tries = 0; tries < 100; ++tries) {
+            UniqueFd fd = bound(SOCK_STREAM, port());
+            if (fd) return fd;
+            udp_ = bound(SOCK_DGRAM, 0);
+        }
+        throw_error(EADDRINUSE, "bind of the scripted server");
     }
 
     static void on_udp(void* self, unsigned) {
