@@ -2,6 +2,7 @@
 #include "common/base/base64.h"
 #include "common/base/text.h"
 #include "common/ipc/messages/authd.h"
+#include "common/ipc/sasl_guard.h"
 #include "common/smtp/reply_texts.h"
 #include "common/smtp/sasl.h"
 #include "common/sys/log.h"
@@ -12,20 +13,6 @@ namespace tambo::smtpd {
 namespace replies = smtp::replies;
 using smtp::Reject;
 using smtp::Reply;
-
-namespace {
-
-// Tells authd when the client leaves an exchange in the middle.
-struct SaslGuard {
-    ipc::Channel& authd;
-    uint64_t exchange;
-    bool answered = false;
-    ~SaslGuard() {
-        if (!answered) authd.send(ipc::SaslAbort{exchange});
-    }
-};
-
-} // namespace
 
 task<Reply> Session::cmd_auth(std::string_view arguments) {
     if (service_.is_mx() || is_local()) throw Reject(replies::not_implemented);
@@ -45,7 +32,7 @@ task<Reply> Session::cmd_auth(std::string_view arguments) {
     start.channel_binding = stream_.channel_binding().value_or("");
     auto answer = co_await service_.authd.call(std::move(start));
     while (answer.state == ipc::SaslState::challenge) {
-        SaslGuard abort_unless_answered{service_.authd, answer.exchange};
+        ipc::SaslGuard abort_unless_answered{service_.authd, answer.exchange};
         ipc::SaslContinue next;
         next.exchange = answer.exchange;
         next.data = co_await auth_response(answer.data);

@@ -2,6 +2,7 @@
 #include "common/login/dialogue.h"
 
 #include "common/base/text.h"
+#include "common/ipc/sasl_guard.h"
 #include "common/sys/fdpass.h"
 #include "common/sys/file.h"
 #include "common/sys/log.h"
@@ -17,16 +18,6 @@ namespace {
 
 constexpr std::array<std::string_view, 9> kHttpMethods{
     "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE"};
-
-// Tells authd when the client leaves an exchange in the middle.
-struct SaslGuard {
-    ipc::Channel& authd;
-    uint64_t exchange;
-    bool answered = false;
-    ~SaslGuard() {
-        if (!answered) authd.send(ipc::SaslAbort{exchange});
-    }
-};
 
 } // namespace
 
@@ -100,7 +91,7 @@ task<ipc::SaslAnswer> Dialogue::authenticate(ipc::SaslStart start) {
     try {
         answer = co_await connection_.service.authd.call(std::move(start));
         while (answer.state == ipc::SaslState::challenge) {
-            SaslGuard abort_unless_answered{connection_.service.authd, answer.exchange};
+            ipc::SaslGuard abort_unless_answered{connection_.service.authd, answer.exchange};
             ipc::SaslContinue next;
             next.exchange = answer.exchange;
             next.data = co_await respond(answer.data);
