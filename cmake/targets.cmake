@@ -69,3 +69,13 @@ endmacro()
 macro(tambo_command target folder)
   tambo_program(${target} ${folder} ${ARGN})
 endmacro()
+
+# Gives target the libraries of what is tested by a source named <folder>_<what>.cc.
+function(tambo_link_tested target name)
+  string(REGEX REPLACE "_.*" "" folder ${name})
+  foreach(candidate tambo_${folder} ${folder}_core tambo_${folder}_session)
+    if(TARGET ${candidate})
+      target_link_libraries(${target} PRIVATE ${candidate})
+    endif()
+  endforeach()
+endfunction()

@@ -50,13 +50,11 @@ void Server::accept(UniqueFd socket, const net::SocketAddress& peer, Door door) 
 
 task<> Server::serve(std::unique_ptr<Connection> connection) {
     UniqueFd session;
-    bool is_late = false;
     try {
         const auto dialogue = connection->service.protocol.dialogue(*connection);
         session = co_await dialogue->run();
     } catch (const TimedOut&) {
         connection->ended_why = "timeout";
-        is_late = true;
     } catch (const net::TlsError& e) {
         connection->ended_why = "tls";
         log::Event("login.tls_failed", log::Level::notice)
@@ -68,9 +66,10 @@ task<> Server::serve(std::unique_ptr<Connection> connection) {
         Relay::start(std::move(connection), std::move(session));
         co_return;
     }
+    const std::string& why = connection->ended_why;
+    const bool is_late = why == "timeout";
     const std::string_view last_words = is_late ? connection->service.protocol.timeout : "";
     if (is_late && last_words.empty()) co_return;
-    const std::string& why = connection->ended_why;
     const bool spoke = why != "tls" && !(why == "limit" && connection->door == Door::tls);
     if (!spoke) co_return;
     // The client may close first, so that nothing of the last words is lost.
