@@ -96,6 +96,7 @@ class LoadedRig(Rig):
             self.suite.lose_power()
         self.start_again()
 
+
 class Progress:
     """What an interrupted --full run has done at this commit."""
 
@@ -211,7 +212,7 @@ class B_Controls(OnAnImage):
 
     def test_where_syncfs_is_slow(self):
         """Then each batch syncs its files, and deliveries wait for a barrier beside."""
-        rig, control = self.faulty_rig("ext4", "slow")
+        rig, control = self.faulty_rig("ext4", "slow " + os.environ.get("TAMBO_SEED", ""))
         control.delay_syncfs(SLOW_SYNC_MS)
         rig.start_load()
         wait_for(lambda: any(" queue.barrier " in line and 'kind="files"' in line

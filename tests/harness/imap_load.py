@@ -64,11 +64,14 @@ class Uids:
         self.known = {}     # (address, mailbox, uidvalidity, uid) -> digest
         self.validity = {}  # (address, mailbox) -> uidvalidity
         self.highest = collections.Counter()  # (address, mailbox) -> highest UID
+        self.power_is_off = False
         self.complaints = []
 
     def saw_message(self, box, validity, uid, what):
-        """box: (address, mailbox)."""
+        """box: (address, mailbox). A machine without power shows nothing."""
         with self.lock:
+            if self.power_is_off:
+                return
             before = self.known.setdefault((*box, validity, uid), what)
             if before != what:
                 self.complaints.append("UID %d of %s %s is another message than before"

@@ -2,7 +2,7 @@
 from image import Image, SuiteOnImage
 from imap_load import Changes, Uids, observe
 from ledger import Ledger, Sink, queue_is_empty
-from suite import wait_for
+from suite import SuiteError, wait_for
 
 
 class Rig:
@@ -29,17 +29,26 @@ class Rig:
 
     def lose_power(self):
         """Until start_again()."""
-        self.ledger.power_is_off = self.changes.power_is_off = True
+        self.power_is_off(True)
         self.suite.lose_power()
 
     def start_again(self):
         """After lose_power(), when the load has ended."""
-        self.ledger.power_is_off = self.changes.power_is_off = False
+        self.power_is_off(False)
         self.suite.start_again()
+
+    def power_is_off(self, off):
+        """What clients hear then counts for nothing."""
+        for who in (self.ledger, self.changes, self.uids):
+            who.power_is_off = off
 
     def complaints(self):
         """Compares what is there with what was promised, when the queue has become empty."""
-        wait_for(lambda: queue_is_empty(self.suite), 120, "the queue to become empty")
+        try:
+            wait_for(lambda: queue_is_empty(self.suite), 120, "the queue to become empty")
+        except SuiteError as error:
+            raise SuiteError("%s; it holds\n%s\n%s" % (error, self.suite.tambo("queue", "list"),
+                                                      self.suite.log_tail()))
         self.found = observe(self.suite, self.users, self.uids, self.read)
         complaints, self.doubled = self.ledger.check(self.found.inboxes, self.sink.counts)
         complaints += self.changes.check(self.found.states)
