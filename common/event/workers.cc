@@ -6,34 +6,49 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <system_error>
 
 namespace tambo {
 
 Workers::Workers(Loop& loop, int threads)
     : done_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       watch_(loop, done_fd_.get(),
-             [](void* self, unsigned) { static_cast<Workers*>(self)->finish(); }, this),
-      threads_max_(static_cast<size_t>(threads)) {
+             [](void* self, unsigned) { static_cast<Workers*>(self)->finish(); }, this) {
     check(done_fd_.valid(), "no eventfd");
     watch_.arm_read(0);
+    try {
+        start_threads(threads);
+    } catch (const std::system_error& error) {
+        stop();
+        throw std::system_error(error.code(), "start a worker thread");
+    }
 }
 
-void Workers::start_thread() {
-    // Signals belong to the loop's thread.
+void Workers::start_threads(int count) {
+    // Signals belong to the loop's thread; a new one starts with what its maker has blocked.
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    threads_.emplace_back([this] { work(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    struct Restored {
+        const sigset_t& mask;
+        ~Restored() { pthread_sigmask(SIG_SETMASK, &mask, nullptr); }
+    } restored{before};
+    for (int i = 0; i < count; ++i)
+        threads_.emplace_back([this] { work(); });
 }
 
-Workers::~Workers() {
+void Workers::stop() {
     {
         const std::lock_guard guard(mutex_);
         stop_ = true;
     }
     wake_.notify_all();
-    for (auto& thread : threads_) thread.join();
+    for (auto& thread : threads_)
+        thread.join();
+}
+
+Workers::~Workers() {
+    stop();
 }
 
 size_t Workers::backlog() {
@@ -42,7 +57,6 @@ size_t Workers::backlog() {
 }
 
 void Workers::push(Job* job) {
-    if (threads_.size() < threads_max_) start_thread();
     {
         const std::lock_guard guard(mutex_);
         waiting_.push_back(job);

@@ -16,11 +16,13 @@
 
 namespace tambo {
 
-// Threads start with the first jobs, so that a daemon can enter its sandbox while it has one thread.
+// Make it behind the sandbox, which is entered with one thread: the threads start here and not with
+// the first jobs, because where the user may have no more tasks a daemon should not become ready.
 // A job cannot be cancelled: its await returns only when the job has run, because the job refers to
 // the awaiting frame. Destroy the pool after the nursery has emptied.
 class Workers {
   public:
+    // Throws std::system_error if a thread cannot start.
     Workers(Loop& loop, int threads);
     ~Workers();
     Workers(const Workers&) = delete;
@@ -70,7 +72,8 @@ class Workers {
 
   private:
     void push(Job* job);
-    void start_thread();
+    void start_threads(int count);
+    void stop();
     void work();
     void finish();
 
@@ -81,7 +84,6 @@ class Workers {
     std::deque<Job*> waiting_, done_;
     size_t backlog_ = 0;
     bool stop_ = false;
-    size_t threads_max_;
     std::vector<std::thread> threads_;
 };
 

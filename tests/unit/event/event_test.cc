@@ -6,11 +6,16 @@
 
 #include <catch2/catch.hpp>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 using namespace tambo;
 
@@ -109,6 +114,26 @@ TEST_CASE("workers hand their results back to the loop") {
         loop.run();
     }
     CHECK(total == 5000);
+}
+
+TEST_CASE("a pool whose threads cannot start is refused whole, when it is made") {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (::geteuid() == 0 && ::setuid(65'534) != 0) ::_exit(1); // root has no limit
+        const rlimit none{0, 0};
+        if (::setrlimit(RLIMIT_NPROC, &none) != 0) ::_exit(1);
+        Loop loop;
+        try {
+            const Workers workers(loop, 2);
+        } catch (const std::system_error& error) {
+            ::_exit(error.code().value() == EAGAIN ? 7 : 2);
+        }
+        ::_exit(3);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 7);
 }
 
 TEST_CASE("the loop sends events that had to wait") {
