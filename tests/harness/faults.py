@@ -38,7 +38,8 @@ def preload():
         return
     copy = tempfile.mkdtemp(prefix="tambo-etc-")
     network.run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", copy)
-    network.run("cp", "-a", "/etc/.", copy)
+    # Somebody outside may be adding a user: what comes and goes meanwhile is of no importance.
+    subprocess.run(["cp", "-a", "/etc/.", copy], capture_output=True, check=False)
     with open(os.path.join(copy, "ld.so.preload"), "w") as f:
         f.write(library() + "\n")
     network.run("mount", "--bind", copy, "/etc")

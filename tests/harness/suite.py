@@ -6,6 +6,7 @@ A suite lives in a directory of its own: tambo.toml, tls/ (a test CA and a certi
 import atexit
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -32,11 +33,15 @@ def _end_what_runs():
 
 
 def free_ports(count):
+    """Below those that the kernel gives to clients: a suite that is started anew finds them free."""
     sockets = []
-    for _ in range(count):
+    while len(sockets) < count:
         s = socket.socket()
-        s.bind(("127.0.0.1", 0))
-        sockets.append(s)
+        try:
+            s.bind(("127.0.0.1", random.randrange(12_000, 32_000)))
+            sockets.append(s)
+        except OSError:
+            s.close()
     ports = [s.getsockname()[1] for s in sockets]
     for s in sockets:
         s.close()

@@ -69,7 +69,11 @@ class Running(unittest.TestCase):
                 return row["process"]
         return None
 
+    def all_run(self):
+        return all(row["state"] == "running" for row in self.suite.status() if row["pid"])
+
     def test_everybody_is_there_and_confined(self):
+        wait_for(self.all_run, what="all to be ready")  # others may have ended somebody
         pids = self.pids()
         for name in ["master", *SINGLE, *NUMBERED]:
             self.assertIn(name, pids)
