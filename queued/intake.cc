@@ -1,9 +1,11 @@
 #include "queued/intake.h"
 
+#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/smtp/reply_texts.h"
 #include "common/sys/error.h"
 #include "common/sys/log.h"
+#include "queued/schedule.h"
 
 #include <sys/stat.h>
 
@@ -33,15 +35,27 @@ bool is_plain(const std::string& text, size_t bytes_max) {
     return text.size() <= bytes_max && std::none_of(text.begin(), text.end(), is_ctl);
 }
 
+constexpr size_t kTokenBytesMax = 2048, kSidBytesMax = 64, kRetBytesMax = 8, kEnvidBytesMax = 1024;
+constexpr size_t kFieldBytesMax = 4096;
+// What a Relay and a Resolve are made of, with room for lengths and numbers.
+static_assert(Schedule::kErrandBytesMax + Intake::kPrefixBytesMax + 2 * Intake::kAddressBytesMax +
+                  kSidBytesMax + kRetBytesMax + kEnvidBytesMax + 512 <
+              limits::ipc_message_bytes);
+static_assert((Intake::kRecipientsAtOnce + 1) * (Intake::kAddressBytesMax + 8) + kTokenBytesMax +
+                  512 <
+              limits::ipc_message_bytes);
+
 // What smtpd may say of a message; the rest would break other texts and datagrams.
 bool is_sane(const ipc::EnvelopeStart& e) {
     for (const std::string* text :
-         {&e.sid, &e.helo, &e.client_ip, &e.client_name, &e.protocol, &e.message_id, &e.header_from,
-          &e.parameters.ret, &e.parameters.envid}) {
-        if (!is_plain(*text, 4096)) return false;
+         {&e.helo, &e.client_ip, &e.client_name, &e.protocol, &e.message_id, &e.header_from}) {
+        if (!is_plain(*text, kFieldBytesMax)) return false;
     }
+    const bool plain = is_plain(e.sid, kSidBytesMax) && is_plain(e.parameters.ret, kRetBytesMax) &&
+                       is_plain(e.parameters.envid, kEnvidBytesMax) &&
+                       is_plain(e.reverse_path, Intake::kAddressBytesMax);
     const bool lines = e.prefix.empty() || e.prefix.ends_with("\r\n");
-    return is_plain(e.reverse_path, Intake::kAddressBytesMax) && lines &&
+    return plain && lines && e.token.size() <= kTokenBytesMax &&
            e.prefix.size() <= Intake::kPrefixBytesMax && e.prefix.find('\0') == std::string::npos;
 }
 

@@ -30,6 +30,15 @@ bool has_body(spool::Directory& spool, const spool::BodyFacts& facts) {
     return false;
 }
 
+void remove_behind_barrier(spool::Directory& spool, Committer& committer, std::vector<Id> bodies) {
+    Change change;
+    change.durable = [&spool, bodies = std::move(bodies)] {
+        for (const Id& qid : bodies)
+            spool.remove(qid);
+    };
+    committer.record(std::move(change), Urgency::lazy);
+}
+
 } // namespace
 
 Recovered recover(spool::Directory& spool,
@@ -78,9 +87,14 @@ Recovered recover(spool::Directory& spool,
     return recovered;
 }
 
-task<> sweep(Nursery& nursery, spool::Directory& spool, spool::QueueDb& db, uint32_t epoch) {
+task<> sweep(Nursery& nursery,
+             spool::Directory& spool,
+             spool::QueueDb& db,
+             Committer& committer,
+             uint32_t epoch) {
     int64_t removed = 0, kept = 0;
     for (unsigned bucket = 0; bucket < spool::kBuckets; ++bucket) {
+        std::vector<Id> orphans;
         for (const Id& qid : spool.bodies(bucket)) {
             // Those of this process belong to transactions that are open.
             if (qid.high >> 32 >= epoch || db.holds(qid)) continue;
@@ -88,10 +102,11 @@ task<> sweep(Nursery& nursery, spool::Directory& spool, spool::QueueDb& db, uint
                 spool.set_aside(qid);
                 ++kept;
             } else {
-                spool.remove(qid);
+                orphans.push_back(qid);
                 ++removed;
             }
         }
+        if (!orphans.empty()) remove_behind_barrier(spool, committer, std::move(orphans));
         if (bucket % kSweepBuckets != 0) continue;
         co_await sleep_ms(nursery, kSweepPauseMs);
     }

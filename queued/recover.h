@@ -16,6 +16,7 @@
 #include "common/event/nursery.h"
 #include "common/spool/directory.h"
 #include "common/spool/queue_db.h"
+#include "queued/committer.h"
 #include "queued/disk.h"
 
 #include <cstdint>
@@ -37,8 +38,14 @@ Recovered recover(spool::Directory& spool,
                   int64_t retry_max_ms,
                   uint32_t boot_epoch);
 
-// Removes bodies of former processes that no row refers to, a bucket at a time.
-task<> sweep(Nursery& nursery, spool::Directory& spool, spool::QueueDb& db, uint32_t epoch);
+// Removes bodies of former processes that no row refers to, a bucket at a time. Deliveries go on
+// meanwhile: a row that has just gone may come back until the next barrier, and its body must be
+// there then (RULES.md R8).
+task<> sweep(Nursery& nursery,
+             spool::Directory& spool,
+             spool::QueueDb& db,
+             Committer& committer,
+             uint32_t epoch);
 
 // The last words of a clean shutdown: nothing is under way.
 void mark_clean(spool::QueueDb& db, int64_t durable_seq, int64_t uptime_ms);

@@ -68,7 +68,7 @@ void Server::start() {
     world_.nursery.spawn(committer_.run());
     world_.nursery.spawn(committer_.run_beside());
     world_.nursery.spawn(dispatcher_.run());
-    world_.nursery.spawn(sweep(world_.nursery, spool_, db_, recovered_.epoch));
+    world_.nursery.spawn(sweep(world_.nursery, spool_, db_, committer_, recovered_.epoch));
     world_.loop.every(kSaveUptimeMs, [this] { queue_.save_uptime(); });
 }
 

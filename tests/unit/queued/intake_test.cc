@@ -113,6 +113,36 @@ TEST_CASE("envelopes that break the contract close that peer only") {
     life.until_empty();
 }
 
+// What queued passes on has to fit into its own datagrams: there it would be our mistake, and end
+// us.
+TEST_CASE("an smtpd cannot make queued send more than fits into a datagram") {
+    Spool spool;
+    const auto message = [] {
+        const std::string label = '.' + std::string(60, 'd');
+        Message m = message_to({});
+        for (int i = 0; i < 50; ++i)
+            m.to.push_back(std::string(250, 'x') + std::to_string(i) + "@x" + label + label +
+                           label + label);
+        return m;
+    };
+    for (std::string Message::*text : {&Message::token, &Message::ret, &Message::envid}) {
+        Life life(spool.path, spool.disk, spool.clock);
+        Message m = message();
+        m.*text = std::string(text == &Message::token ? 40'000 : 4000, 't');
+        CHECK(life.send(m, true).lost);
+        CHECK(life.mx_side.connected());
+    }
+    Life life(spool.path, spool.disk, spool.clock);
+    Message m = message();
+    m.token = std::string(1000, 't');
+    m.ret = "HDRS";
+    m.envid = std::string(300, 'e');
+    m.prefix = "Received: " + std::string(24'000, 'r') + "\r\n";
+    CHECK(life.send(m, true).commit.code == 250);
+    life.until_empty();
+    CHECK(life.relayd.got.size() == 1);
+}
+
 TEST_CASE("a commit of an unknown queue id is refused, an unknown id was not accepted") {
     Spool spool;
     Life life(spool.path, spool.disk, spool.clock);

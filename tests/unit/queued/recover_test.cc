@@ -132,6 +132,29 @@ TEST_CASE("crash after the row went, before the body: the body is swept") {
     CHECK(life.deliverd.got.empty());
 }
 
+TEST_CASE("the sweep leaves the body of a row that has gone, until the barrier behind it") {
+    Spool spool;
+    const std::string text = "Subject: x\r\n\r\n";
+    const Id qid{1, 255}; // in the bucket that is swept last
+    {
+        Life life(spool.path, spool.disk, spool.clock);
+        put_body(spool.path, qid, text);
+        const int64_t seq = life.server.queue().committer.last_seq() + 1;
+        spool::QueueDb::Batch batch(life.db());
+        life.db().insert(envelope(seq, qid, text), std::array{remote(0, UtcTime{0})});
+        batch.commit();
+    }
+    Life life(spool.path, spool.disk, spool.clock);
+    spool.disk.hold();
+    life.running.until([&] { return !life.db().holds(qid); });
+    life.running.run_for(1000);
+    // A power cut now may bring the row back, and relayd would find nothing to send.
+    CHECK(life.body_exists(qid));
+    spool.disk.release();
+    life.until_empty();
+    CHECK(life.relayd.got.size() == 1);
+}
+
 TEST_CASE("a mix of a stored, a sent and a waiting recipient: only the waiting one comes again") {
     Spool spool;
     {

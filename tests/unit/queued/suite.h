@@ -232,6 +232,8 @@ struct Life {
         uint32_t crc_error = 0;
         bool keep_writer = false, no_envelope = false;
         std::string helo = "away.test";
+        std::string token = "token", ret, envid;
+        std::string prefix = "Received: from away.test by mx.home.test\r\n";
     };
     struct Outcome {
         Id qid;
@@ -267,10 +269,12 @@ struct Life {
         ipc::EnvelopeStart start;
         start.qid = qid;
         start.sid = "session1";
-        start.token = "token";
+        start.token = m.token;
+        start.parameters.ret = m.ret;
+        start.parameters.envid = m.envid;
         start.reverse_path = m.from;
         start.helo = m.helo;
-        start.prefix = "Received: from away.test by mx.home.test\r\n";
+        start.prefix = m.prefix;
         queue.send(start);
         for (size_t i = 0; i < m.to.size();) {
             ipc::EnvelopeRecipients some;
