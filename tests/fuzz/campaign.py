@@ -23,6 +23,12 @@ def committed(target):
     return os.path.join(ROOT, "tests", "fuzz", "corpus", target)
 
 
+def dictionary(target):
+    """The words of its folder, if they are written down."""
+    path = os.path.join(ROOT, "tests", "fuzz", target.split("_")[0] + ".dict")
+    return ["-dict=" + path] if os.path.exists(path) else []
+
+
 def directories(target):
     """(what is committed, what campaigns found, where findings go): they are there."""
     found = [committed(target), os.path.join(ROOT, "build", "corpus", target),
@@ -36,14 +42,14 @@ def fuzz(target, seconds):
     """(no finding, what was printed)"""
     seeds, grown, findings = directories(target)
     done = subprocess.run(
-        [program(target), grown, seeds, *LIMITS, "-max_total_time=%d" % seconds, "-print_final_stats=1",
-         "-artifact_prefix=" + findings + os.sep],
+        [program(target), grown, seeds, *LIMITS, *dictionary(target), "-max_total_time=%d" % seconds,
+         "-print_final_stats=1", "-artifact_prefix=" + findings + os.sep],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds + 600)
     return done.returncode == 0, done.stdout.decode(errors="replace")
 
 
 def keep(target):
-    """Commits to memory what reaches new edges; how often an edge is taken does not count, so that
+    """Adds what reaches new edges to the committed corpus. How often an edge is taken does not count:
     the corpus stays small."""
     seeds, grown, _ = directories(target)
     subprocess.run([program(target), "-merge=1", "-use_counters=0", *LIMITS, seeds, grown], cwd=ROOT,
