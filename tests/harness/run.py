@@ -1,7 +1,7 @@
 """Runs all tests: ./dev test [--full] [REGEX]. Prints progress, then one closing line.
 
 Groups in order: tidy, docs, unit, release, sandbox, fuzz (replay of the corpora; with --full also
-campaigns and planted bugs), with --full linear, system, interop, crash. A test file of
+campaigns, coverage and planted bugs), with --full linear, system, interop, crash. A test file of
 system, interop or crash is a unittest module; programs and files run two at a time, those of crash
 one.
 """
@@ -182,11 +182,11 @@ def campaign_of(target):
         run_plain(name, [sys.executable, "tests/fuzz/campaign.py", target], 1800)
 
 
-def build_fuzz(preset, targets):
-    status, output, seconds = run(["cmake", "--preset", preset], 300)
+def build_fuzz(targets):
+    status, output, seconds = run(["cmake", "--preset", "fuzz"], 300)
     if status == 0:
         status, output, seconds = run(
-            ["ninja", "-C", "build/" + preset, *("fuzz_" + t for t in targets)], 3600)
+            ["ninja", "-C", "build/fuzz", *("fuzz_" + t for t in targets)], 3600)
     if status != 0:
         count("fuzz.build", 0, 1, 0, seconds, output)
     return status == 0
@@ -199,11 +199,13 @@ def run_fuzz(wanted, full):
     if not full:
         return
     targets = [t for t in fuzz_targets() if wanted("fuzz.campaign." + t)]
-    if targets and build_fuzz("fuzz", targets):
+    if targets and build_fuzz(targets):
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             list(pool.map(campaign_of, targets))
-    if wanted("fuzz.planted") and build_fuzz("fuzz", fuzz_targets()):
+    if wanted("fuzz.planted") and build_fuzz(fuzz_targets()):
         run_plain("fuzz.planted", [sys.executable, "tests/fuzz/planted.py"], 1200)
+    if wanted("fuzz.coverage") and build_fuzz(fuzz_targets()):
+        run_plain("fuzz.coverage", [sys.executable, "tests/fuzz/coverage.py"], 1800)
 
 
 def count_instructions(env):
