@@ -1,8 +1,9 @@
 """Runs all tests: ./dev test [--full] [REGEX]. Prints progress, then one closing line.
 
-Groups in order: tidy, docs, unit, release, sandbox, with --full fuzz (replay of the corpus) and
-linear, system, interop, crash. A test file of system, interop or crash is a unittest module;
-programs and files run two at a time, those of crash one.
+Groups in order: tidy, docs, unit, release, sandbox, fuzz (replay of the corpora; with --full also
+campaigns, coverage and planted bugs), with --full linear, system, interop, crash. A test file of
+system, interop or crash is a unittest module; programs and files run two at a time, those of crash
+one.
 """
 import argparse
 import concurrent.futures
@@ -13,6 +14,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -35,7 +37,10 @@ class Campaign:
         git = lambda *args: subprocess.run(["git", *args], cwd=ROOT, capture_output=True,
                                            text=True).stdout.strip()
         self.commit = git("rev-parse", "--short=12", "HEAD")
-        self.clean = not git("status", "--porcelain", "--untracked-files=no")
+        # What campaigns themselves write is no change of what they test.
+        self.clean = not git("status", "--porcelain", "--untracked-files=no", "--", ".",
+                             ":!tests/CAMPAIGNS.md", ":!tests/fuzz/corpus")
+        self.lock = threading.Lock()
         self.path = os.path.join(ROOT, "build", "campaign.json")
         self.done = {}
         if os.path.exists(self.path) and self.clean:
@@ -46,9 +51,6 @@ class Campaign:
 
     def note(self, name, failed, seconds, output):
         figures = "; ".join(re.findall(r"^figures: (.*)$", output, re.M))
-        runs = re.search(r"^Done (\d+) runs", output, re.M)
-        if runs:
-            figures = runs.group(1) + " inputs"
         verdict = "ok" if not failed else "FAILED"
         if self.clean and not failed:
             self.done[name] = seconds
@@ -89,7 +91,8 @@ def count(name, passed, failed, skipped, seconds, output=""):
         Totals.failures.append(name)
         progress(output[-6000:])
     if campaign is not None:
-        campaign.note(name, failed, seconds, output)
+        with campaign.lock:
+            campaign.note(name, failed, seconds, output)
     for reason in re.findall(r"not run: [^'\"\n]*", output):
         Totals.reasons[reason.strip()] = Totals.reasons.get(reason.strip(), 0) + 1
 
@@ -153,26 +156,56 @@ def run_python(name, path, timeout, env):
     count(name, max(0, total - failed - skipped), failed, skipped, seconds, output)
 
 
-def replay_fuzz(pattern):
-    """Each target over its committed corpus, built with libFuzzer only for that."""
-    targets = [os.path.splitext(os.path.basename(p))[0]
-               for p in sorted(glob.glob(os.path.join(ROOT, "tests/fuzz/*.cc")))]
-    targets = [t for t in targets if re.search(pattern, "fuzz." + t)]
-    if not targets:
-        return
+def fuzz_targets():
+    return [os.path.splitext(os.path.basename(p))[0]
+            for p in sorted(glob.glob(os.path.join(ROOT, "tests/fuzz/*.cc")))]
+
+
+def replay(target):
+    """The committed corpus in the build with sanitizers."""
+    corpus = os.path.join(ROOT, "tests/fuzz/corpus", target)
+    paths = os.path.join(ROOT, "build/dev/replay." + target)
+    files = sorted(os.listdir(corpus)) if os.path.isdir(corpus) else []
+    with open(paths, "w") as f:
+        f.writelines(os.path.join(corpus, name) + "\n" for name in files)
+    status, output, seconds = run(["build/dev/bin/replay_" + target, paths], 600)
+    if status == 0 and "Done %d inputs\n" % len(files) in output and files:
+        count("fuzz." + target, len(files), 0, 0, seconds)
+    else:
+        count("fuzz." + target, 0, 1, 0, seconds, output)
+
+
+def campaign_of(target):
+    """Looks for what is new, for five minutes: the figures go to tests/CAMPAIGNS.md."""
+    name = "fuzz.campaign." + target
+    if not is_done(name):
+        run_plain(name, [sys.executable, "tests/fuzz/campaign.py", target], 1800)
+
+
+def build_fuzz(targets):
     status, output, seconds = run(["cmake", "--preset", "fuzz"], 300)
     if status == 0:
         status, output, seconds = run(
-            ["ninja", "-C", "build/fuzz", *("fuzz_" + t for t in targets)], 2400)
+            ["ninja", "-C", "build/fuzz", *("fuzz_" + t for t in targets)], 3600)
     if status != 0:
         count("fuzz.build", 0, 1, 0, seconds, output)
+    return status == 0
+
+
+def run_fuzz(wanted, full):
+    targets = [t for t in fuzz_targets() if wanted("fuzz." + t)]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(replay, targets))
+    if not full:
         return
-    for target in targets:
-        corpus = os.path.join(ROOT, "tests/fuzz/corpus", target)
-        command = ["build/fuzz/bin/fuzz_" + target, "-timeout=10"]
-        command += [corpus, "-runs=0"] if os.path.isdir(corpus) else ["-runs=1000"]
-        if not is_done("fuzz." + target):
-            run_plain("fuzz." + target, command, 300)
+    targets = [t for t in fuzz_targets() if wanted("fuzz.campaign." + t)]
+    if targets and build_fuzz(targets):
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            list(pool.map(campaign_of, targets))
+    if wanted("fuzz.planted") and build_fuzz(fuzz_targets()):
+        run_plain("fuzz.planted", [sys.executable, "tests/fuzz/planted.py"], 1200)
+    if wanted("fuzz.coverage") and build_fuzz(fuzz_targets()):
+        run_plain("fuzz.coverage", [sys.executable, "tests/fuzz/coverage.py"], 1800)
 
 
 def count_instructions(env):
@@ -205,10 +238,9 @@ def main():
     run_programs("dev", "unit.", "unit_*", wanted, 2)
     run_programs("release", "release.", "unit_*", wanted, 2)
     run_programs("release", "sandbox.", "sandbox_*", wanted, 1)
-    if args.full:
-        replay_fuzz(args.regex)
-        if wanted("linear"):
-            count_instructions(env)
+    run_fuzz(wanted, args.full)
+    if args.full and wanted("linear"):
+        count_instructions(env)
     for group in ("system", "interop", "crash"):
         files = [p for p in sorted(glob.glob(os.path.join(ROOT, "tests", group, "*_test.py")))
                  if wanted(group + "." + os.path.basename(p)[:-8])]

@@ -113,7 +113,7 @@ class LinearTest(unittest.TestCase):
                         'extern "C" int LLVMFuzzerTestOneInput(const uint8_t* p, size_t n) {\n'
                         "for (size_t i = 0; i < n; ++i) for (size_t j = i; j < n; j += 64) sum += p[j];\n"
                         "return 0; }\n")
-            subprocess.run(["g++", "-O2", source, os.path.join(ROOT, "tests/linear/standalone.cc"), "-o", program],
+            subprocess.run(["g++", "-O2", source, os.path.join(ROOT, "tests/fuzz/standalone/standalone.cc"), "-o", program],
                            check=True)
             files = []
             for size in SIZES:
