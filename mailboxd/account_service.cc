@@ -8,6 +8,7 @@
 #include "mailboxd/fsck_service.h"
 #include "pop3d/session/session.h"
 
+#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -165,6 +166,8 @@ task<> AccountService::run_session(ipc::AttachSession message) {
 }
 
 void AccountService::report_load() {
+    stirred_ = true;
+    quiet_since_ms_ = clock_.monotonic_ms();
     ipc::AccountLoad load;
     load.sessions = sessions_;
     keeper_.send(load);
@@ -285,14 +288,26 @@ void AccountService::tend() {
         return;
     }
     if (now - upkeep_done_ms_ >= kUpkeepEveryMs) upkeep_ = true;
-    if (!upkeep_ || now - quiet_since_ms_ < kQuietMs || account_->read_only()) return;
+    if (now - quiet_since_ms_ < kQuietMs) return;
+    if (!upkeep_ || account_->read_only()) {
+        if (stirred_) release_memory();
+        return;
+    }
     const auto more = account_->tidy();
     touched_ = false; // what upkeep itself changed does not count
     upkeep_ = more.ok() && *more;
     if (upkeep_) return;
+    release_memory();
     upkeep_done_ms_ = now;
     if (snapshot_is_due()) static_cast<void>(account_->snapshot());
     check_failure();
+}
+
+// There may be thousands of processes of quiet accounts: they keep no memory for later.
+void AccountService::release_memory() {
+    stirred_ = false;
+    account_->release_memory();
+    ::malloc_trim(0);
 }
 
 bool AccountService::snapshot_is_due() const {

@@ -44,6 +44,7 @@ class AccountService final : private store::AccountObserver {
     std::string mailbox_for(const std::string& detail);
 
     void tend(); // each second
+    void release_memory();
     void report_load();
     void report_quota();
     void check_failure();
@@ -70,6 +71,7 @@ class AccountService final : private store::AccountObserver {
     uint32_t sessions_ = 0;
     bool touched_ = true; // something changed since the last upkeep
     bool upkeep_ = false; // and upkeep has more to do
+    bool stirred_ = true; // a session has come or gone since memory was given back
     int64_t quiet_since_ms_ = 0, upkeep_done_ms_ = 0;
     bool full_ = false;
     uint64_t refused_bytes_ = 0; // smallest message that did not fit

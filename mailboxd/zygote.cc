@@ -9,6 +9,7 @@
 #include "mailboxd/account_process.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -47,6 +48,7 @@ void close_all_but(std::vector<int> kept) {
     entry.identity = identity;
     entry.paths = {{mail, sandbox::Access::read_write | sandbox::Access::refer}};
     sandbox::enter(sandbox::profiles::zygote, entry);
+    ::malloc_trim(0); // a child would copy what it takes from here
     for (;;) {
         Datagram datagram;
         const auto status =

@@ -293,6 +293,9 @@ void Database::incremental_vacuum(int pages) {
 }
 
 void Database::release_memory() {
+    for (const auto& [sql, statement] : idle_)
+        sqlite3_finalize(statement);
+    idle_.clear();
     sqlite3_db_release_memory(handle_);
 }
 

@@ -102,7 +102,7 @@ class Database {
     std::vector<std::string> check_integrity(bool thorough);
     // Frees up to `pages` unused pages at the end of the file.
     void incremental_vacuum(int pages);
-    // Gives cache memory back.
+    // Gives cached pages and prepared statements back.
     void release_memory();
 
   private:

@@ -21,6 +21,9 @@ const char* vfs_name() {
     if (vfs.zName) return vfs.zName;
     // Memory statistics take a lock at each allocation; nobody reads them.
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    // Pages of the cache one by one as they are needed, not the first 20 of each file in one piece,
+    // which could only be given back together.
+    sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0);
     check(sqlite3_initialize() == SQLITE_OK, "SQLite does not start");
     const sqlite3_vfs* standard = sqlite3_vfs_find(nullptr);
     check(standard != nullptr, "SQLite without a file layer");

@@ -201,6 +201,8 @@ class Account {
     // A bounded piece of deferred work (folding, purging bodies, WAL checkpoint); true if more is
     // waiting. Call when idle and before close().
     virtual Outcome<bool> tidy() = 0;
+    // Gives back what is only kept to be quick the next time. Call when idle.
+    virtual void release_memory() = 0;
     // Writes snapshot.db beside the index (the older one becomes snapshot.old.db). Durable.
     virtual Outcome<Done> snapshot() = 0;
 

@@ -63,9 +63,12 @@ Outcome<bool> SqliteAccount::tidy() {
         if (prune_delivered()) return true;
         index_.db().incremental_vacuum(kVacuumPages);
         if (index_.db().wal_pages() > kLogPagesIdle) index_.db().checkpoint();
-        index_.db().release_memory();
         return false;
     });
+}
+
+void SqliteAccount::release_memory() {
+    index_.db().release_memory();
 }
 
 Outcome<Done> SqliteAccount::snapshot() {

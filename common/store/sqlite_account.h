@@ -76,6 +76,7 @@ class SqliteAccount final : public Account {
     void unlock_maildrop() override { maildrop_locked_ = false; }
 
     Outcome<bool> tidy() override;
+    void release_memory() override;
     Outcome<Done> snapshot() override;
     void pin(uint32_t content) override { ++pins_[content]; }
     void unpin(uint32_t content) override;

@@ -1,11 +1,13 @@
 #include "common/sys/fdpass.h"
 
 #include "common/base/check.h"
+#include "common/base/limits.h"
 #include "common/sys/error.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -64,9 +66,13 @@ SendStatus send_datagram(int socket, std::string_view head, std::string_view bod
 }
 
 ReceiveStatus receive_datagram(int socket, size_t max_bytes, size_t max_fds, Datagram& into) {
-    into.bytes.resize(max_bytes);
+    // Most datagrams are short: making room for the longest in the string would write zeros over
+    // all of it each time.
+    static thread_local std::array<char, limits::ipc_message_bytes> room;
+    check(max_bytes <= room.size(), "a datagram is longer than the longest");
+    into.bytes.clear();
     into.fds.clear();
-    iovec part{into.bytes.data(), into.bytes.size()};
+    iovec part{room.data(), max_bytes};
     alignas(cmsghdr) char control[CMSG_SPACE(kFdsMax * sizeof(int))];
     msghdr message{};
     message.msg_iov = &part;
@@ -78,19 +84,17 @@ ReceiveStatus receive_datagram(int socket, size_t max_bytes, size_t max_fds, Dat
         n = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     } while (n < 0 && errno == EINTR);
     if (n < 0) {
-        into.bytes.clear();
         if (errno == EAGAIN) return ReceiveStatus::would_block;
         if (errno == ECONNRESET) return ReceiveStatus::closed;
         throw_errno("recvmsg");
     }
     take_fds(message, into.fds);
-    into.bytes.resize(static_cast<size_t>(n));
     const bool truncated = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
     if (n == 0 || truncated || into.fds.size() > max_fds) {
         into.fds.clear();
-        into.bytes.clear();
         return ReceiveStatus::closed;
     }
+    into.bytes.assign(room.data(), static_cast<size_t>(n));
     return ReceiveStatus::received;
 }
 

@@ -6,9 +6,9 @@ from processes import pss
 from rows import row
 
 ABOUT = "PSS of the idle server by process; per idle TLS IMAP connection, one account and many"
-SPREAD = 20
+SPREAD = 50
 ACCOUNTS = SPREAD
-SETTLE_S = 3
+SETTLE_S = 5
 # How long processes of accounts may stay after the last use.
 STAY_S = 60
 
@@ -25,8 +25,8 @@ def measure(server, quick):
     # POP3, so that no process of IMAP has memory left over from it.
     close([Pop3(server, account) for account in server.users])
     wait_ended(server, sum(n for _, n in fresh.values()))
-    rows.append(whole("idle server after 20 first logins", settled(server)))
-    rows += connections(server, "of 20 accounts, account process included", server.users)
+    rows.append(whole("idle server after the first login of each account", settled(server)))
+    rows += connections(server, "of an account of its own, account process included", server.users)
     server.stop()
     server.start()
     one = server.users[:1]
