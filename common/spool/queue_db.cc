@@ -17,6 +17,17 @@ db::OpenOptions options() {
     return options;
 }
 
+// A number that stands for one of ours; any other is damage, not something to go on with.
+template <class E>
+E one_of(const db::Statement& row, int column) {
+    const int64_t number = row.integer(column);
+    if (number < 0 || number > static_cast<int64_t>(E::last_)) {
+        throw db::DbError(db::DbError::Kind::corrupt, 0,
+                          cat("queue.db: damaged: ", number, " stands for nothing"));
+    }
+    return static_cast<E>(number);
+}
+
 constexpr std::string_view kEntryColumns =
     "seq,qid,source,report,report_key,sid,login,reverse_path,helo,client_ip,client_name,protocol,"
     "message_id,header_from,dkim_domain,body,smtputf8,require_tls,ret,envid,hold_until,deliver_by,"
@@ -27,8 +38,8 @@ Envelope read_envelope(const db::Statement& row) {
     Envelope e;
     e.seq = row.integer(0);
     e.qid = row.id(1);
-    e.source = static_cast<Source>(row.integer(2));
-    e.report = static_cast<Report>(row.integer(3));
+    e.source = one_of<Source>(row, 2);
+    e.report = one_of<Report>(row, 3);
     int column = 4;
     for (std::string* text :
          {&e.report_key, &e.sid, &e.login, &e.reverse_path, &e.helo, &e.client_ip, &e.client_name,
@@ -73,7 +84,7 @@ Recipient read_recipient(const db::Statement& row) {
     r.original = row.text(3);
     r.notify = row.text(4);
     r.orcpt = row.text(5);
-    r.kind = static_cast<Kind>(row.integer(6));
+    r.kind = one_of<Kind>(row, 6);
     r.account = row.id(7);
     r.address = row.text(8);
     r.detail = row.text(9);

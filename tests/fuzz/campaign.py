@@ -11,8 +11,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SECONDS = 300
-INPUT_BYTES_MAX = 4096
-LIMITS = ["-timeout=10", "-rss_limit_mb=2048", "-max_len=%d" % INPUT_BYTES_MAX]
+INPUT_BYTES = 4096  # at most, unless a seed is longer
 
 
 def program(target):
@@ -21,6 +20,14 @@ def program(target):
 
 def committed(target):
     return os.path.join(ROOT, "tests", "fuzz", "corpus", target)
+
+
+def limits(target):
+    sizes = [os.path.getsize(os.path.join(committed(target), name))
+             for name in os.listdir(committed(target))]
+    # By the clock on the wall: on a busy machine an input of a millisecond may well wait a minute for
+    # its turn. tests/linear sees what is slow, this one only what hangs.
+    return ["-timeout=300", "-rss_limit_mb=2048", "-max_len=%d" % max([INPUT_BYTES, *sizes])]
 
 
 def dictionary(target):
@@ -42,7 +49,7 @@ def fuzz(target, seconds):
     """(no finding, what was printed)"""
     seeds, grown, findings = directories(target)
     done = subprocess.run(
-        [program(target), grown, seeds, *LIMITS, *dictionary(target), "-max_total_time=%d" % seconds,
+        [program(target), grown, seeds, *limits(target), *dictionary(target), "-max_total_time=%d" % seconds,
          "-print_final_stats=1", "-artifact_prefix=" + findings + os.sep],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds + 600)
     return done.returncode == 0, done.stdout.decode(errors="replace")
@@ -52,7 +59,7 @@ def keep(target):
     """Adds what reaches new edges to the committed corpus. How often an edge is taken does not count:
     the corpus stays small."""
     seeds, grown, _ = directories(target)
-    subprocess.run([program(target), "-merge=1", "-use_counters=0", *LIMITS, seeds, grown], cwd=ROOT,
+    subprocess.run([program(target), "-merge=1", "-use_counters=0", *limits(target), seeds, grown], cwd=ROOT,
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=900)
 
 

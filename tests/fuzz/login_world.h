@@ -1,7 +1,11 @@
 // imapd or pop3d without a process: its server, an authd that answers by the name it is given, and
-// clients in clear over socket pairs. The test key has no certificate: TLS is not offered.
+// clients over socket pairs that may start TLS.
 #pragma once
 
+#include "common/base/check.h"
+#include "common/crypto/issue.h"
+#include "common/crypto/key_ring.h"
+#include "common/crypto/tls.h"
 #include "common/event/loop.h"
 #include "common/ipc/messages/authd.h"
 #include "common/login/server.h"
@@ -10,10 +14,71 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace tambo::fuzz {
+
+inline TlsContext login_tls(const std::string& service) {
+    const PrivateKey key = PrivateKey::generate(KeyType::ec_p256);
+    const CertificateSpec spec{{"mail.example.test"}, {}, UtcTime{1'700'000'000'000}, 36'000};
+    auto ring = std::make_shared<KeyRing>();
+    ring->add(1, key);
+    TlsServerConfig config;
+    config.service = service;
+    config.certificates = {{self_signed_certificate(key, spec).value(), 1}};
+    config.signer = std::move(ring);
+    return TlsContext::server(config).value();
+}
+
+// What a client sends and hears, in clear until it starts TLS.
+class LoginClient {
+  public:
+    explicit LoginClient(UniqueFd socket) : socket_(std::move(socket)) {}
+
+    void send(std::string_view bytes) {
+        size_t sent = 0;
+        if (tls_) {
+            while (!bytes.empty() && secured_ && tls_->write(bytes, sent) == TlsStatus::done)
+                bytes.remove_prefix(sent);
+        } else {
+            static_cast<void>(
+                ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
+        }
+    }
+    void receive() {
+        static char buffer[65536]; // not on the stack: the sanitizer marks all of it
+        size_t got = 0;
+        if (tls_ && !secured_) {
+            secured_ = tls_->handshake() == TlsStatus::done;
+            return;
+        }
+        for (;;) {
+            if (tls_) {
+                if (tls_->read(buffer, sizeof buffer, got) != TlsStatus::done) return;
+            } else {
+                const ssize_t n = ::recv(socket_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+                if (n <= 0) return;
+                got = static_cast<size_t>(n);
+            }
+            said.append(buffer, got);
+        }
+    }
+    void start_tls() {
+        static const TlsContext context = TlsContext::client({}).value();
+        if (!tls_) tls_ = TlsSession::client(context, socket_.get(), {"mail.example.test", {}});
+    }
+
+    std::string said;
+
+  private:
+    UniqueFd socket_;
+    std::optional<TlsSession> tls_;
+    bool secured_ = false;
+};
 
 class LoginWorld {
   public:
@@ -24,27 +89,41 @@ class LoginWorld {
         service_.config.generation_ms = INT64_MAX / 2;
         service_.config.generation_connections = INT64_MAX;
         service_.config.sessions_max = 100;
+        service_.tls = login_tls(std::string(protocol.clear_door));
         authd_side_.on<ipc::ConnectionOpened>(*this, &LoginWorld::opened);
         authd_side_.on<ipc::ConnectionClosed>(*this, &LoginWorld::closed);
+        authd_side_.on<ipc::SaslStart>(*this, &LoginWorld::start);
+        authd_side_.on<ipc::SaslContinue>(*this, &LoginWorld::more);
+        authd_side_.on<ipc::SaslAbort>(*this, &LoginWorld::abort);
+        authd_side_.on<ipc::SessionEnded>(*this, &LoginWorld::ended);
         auto [ours, theirs] = socket_pair(SOCK_SEQPACKET);
         authd_.attach(std::move(ours));
         authd_side_.attach(std::move(theirs));
     }
 
-    // Everything that was said to a client that sends this, cut at each byte 0xfe.
+    // Everything that was said to a client that sends this, cut at each byte 0xfe; at 0xfd it
+    // starts TLS.
     std::string talk(std::string_view input) {
-        auto [client, theirs] = socket_pair(SOCK_STREAM);
+        auto [ours, theirs] = socket_pair(SOCK_STREAM);
+        set_nonblocking(ours.get());
         set_nonblocking(theirs.get());
         server_.accept(std::move(theirs), *net::SocketAddress::parse("192.0.2.7", 4711),
                        login::Door::clear);
-        std::string said;
-        turn_some(client.get(), said);
+        std::optional<LoginClient> client(std::move(ours));
+        turn_some(*client);
         while (!input.empty()) {
-            const size_t end = std::min(input.find('\xfe'), input.size());
-            static_cast<void>(::send(client.get(), input.data(), end, MSG_NOSIGNAL | MSG_DONTWAIT));
-            turn_some(client.get(), said);
+            const size_t end = std::min(input.find_first_of("\xfe\xfd"), input.size());
+            client->send(input.substr(0, end));
+            turn_some(*client);
+            if (end < input.size() && input[end] == '\xfd') {
+                client->start_tls();
+                turn_some(*client);
+            }
             input.remove_prefix(std::min(end + 1, input.size()));
         }
+        std::string said = std::move(client->said);
+        // An alert, for a client that was to start TLS and did not.
+        said.resize(std::min(said.find('\x15'), said.size()));
         client.reset();
         while (!service_.connections.empty())
             turn();
@@ -56,16 +135,45 @@ class LoginWorld {
         loop_.post([this] { loop_.stop(); });
         loop_.run();
     }
-    void turn_some(int fd, std::string& said) {
-        char buffer[65536];
-        for (int i = 0; i < 6; ++i) {
+    void turn_some(LoginClient& client) {
+        for (int i = 0; i < 8; ++i) {
             turn();
-            for (ssize_t n; (n = ::recv(fd, buffer, sizeof buffer, MSG_DONTWAIT)) > 0;)
-                said.append(buffer, static_cast<size_t>(n));
+            client.receive();
         }
     }
-    task<ipc::ConnectionVerdict> opened(ipc::ConnectionOpened) { co_return {}; }
+    task<ipc::ConnectionVerdict> opened(ipc::ConnectionOpened) {
+        const ipc::ConnectionVerdict verdict;
+        co_return verdict;
+    }
     void closed(ipc::ConnectionClosed) {}
+    void abort(ipc::SaslAbort) {}
+    void ended(ipc::SessionEnded) {}
+    task<ipc::SaslAnswer> start(ipc::SaslStart message) {
+        check(!message.tls.empty(), "nobody logs in without TLS");
+        auto answer = judge(message.has_initial ? message.initial : "c");
+        co_return answer;
+    }
+    task<ipc::SaslAnswer> more(ipc::SaslContinue message) {
+        auto answer = judge(message.data);
+        co_return answer;
+    }
+    // By the first letter of what the client says, behind a PLAIN message's NUL.
+    static ipc::SaslAnswer judge(std::string_view text) {
+        const size_t at = std::min(text.find_first_not_of('\0'), text.size());
+        const char letter = at < text.size() ? text[at] : ' ';
+        ipc::SaslAnswer answer;
+        answer.exchange = 1;
+        answer.state = ipc::SaslState::refused;
+        if (letter == 'a') answer.state = ipc::SaslState::accepted;
+        if (letter == 'c') answer.state = ipc::SaslState::challenge;
+        if (letter == 's' || letter == 't' || letter == 'u') {
+            answer.state = ipc::SaslState::unavailable;
+            answer.reason = letter == 's' ? "sessions" : letter == 't' ? "throttled" : "";
+        }
+        if (letter == 'a') answer.login = "a@example.test";
+        if (letter == 'c') answer.data = "Password:";
+        return answer;
+    }
 
     Loop loop_;
     Nursery nursery_{loop_};

@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import relink  # noqa: E402
-from campaign import LIMITS, ROOT, committed  # noqa: E402
+from campaign import ROOT, committed, limits  # noqa: E402
 
 SECONDS = 60
 
@@ -54,7 +54,7 @@ def hunt(target, program):
     with tempfile.TemporaryDirectory(prefix="tambo-planted.") as grown:
         start = time.monotonic()
         done = subprocess.run(
-            [program, grown, committed(target), *LIMITS, "-max_total_time=%d" % SECONDS,
+            [program, grown, committed(target), *limits(target), "-max_total_time=%d" % SECONDS,
              "-artifact_prefix=" + grown + os.sep],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS + 120)
         return time.monotonic() - start, done.stdout.decode(errors="replace")

@@ -276,3 +276,23 @@ TEST_CASE("due recipients are read through their index, without sorting") {
     CHECK(text.find("recipient_due") != std::string::npos);
     CHECK(text.find("TEMP B-TREE") == std::string::npos);
 }
+
+TEST_CASE("a number that stands for nothing is damage") {
+    Scratch scratch;
+    QueueDb db(scratch / "queue.db");
+    const Recipient bob = recipient(0, 100);
+    REQUIRE(db.insert(envelope(1), {&bob, 1}));
+    SECTION("a kind of recipient") {
+        db.database().run("UPDATE recipient SET kind=3");
+        CHECK_THROWS_AS(db.recipients(1), db::DbError);
+        CHECK_THROWS_AS(db.due({}, UtcTime{1000}, 10), db::DbError);
+    }
+    SECTION("a source") {
+        db.database().run("UPDATE entry SET source=-1");
+        CHECK_THROWS_AS(db.load(1), db::DbError);
+    }
+    SECTION("a report") {
+        db.database().run("UPDATE entry SET report=260"); // not 4, which it is modulo 256
+        CHECK_THROWS_AS(db.find(Id{1, 1}), db::DbError);
+    }
+}

@@ -1,0 +1,76 @@
+// A client of the smtpd of tests/unit/smtpd, and what its answers and what it stores must keep to.
+#pragma once
+
+#include "common/base/check.h"
+#include "common/base/text.h"
+#include "common/net/stream.h"
+#include "tests/unit/smtpd/world.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+namespace tambo::smtpd::test {
+
+// Sends input in pieces of step bytes, with TLS from the first byte if that is the door's way.
+inline task<> talk(World& world,
+                   UniqueFd socket,
+                   Door door,
+                   std::string_view input,
+                   size_t step,
+                   std::string& said) {
+    net::Stream client(world.nursery, std::move(socket), 5000);
+    try {
+        if (door == Door::submissions) {
+            const TlsContext context = client_tls();
+            const TlsPeer peer{"mx.example", {}};
+            co_await client.start_tls_client(context, peer);
+        }
+        for (size_t at = 0; at < input.size(); at += step) {
+            client.put(input.substr(at, step));
+            co_await client.flush();
+            if (step < 64) co_await sleep_ms(world.nursery, 0);
+        }
+    } catch (const Closed&) {
+        said.clear(); // the server has had enough; what it said is read below
+    }
+    client.finish();
+    try {
+        for (;;) {
+            auto bytes = co_await client.read_some(65536);
+            said += bytes;
+        }
+    } catch (const Closed&) {
+        co_return;
+    }
+}
+
+// RFC 5321 4.2: nothing but replies is ever said.
+inline void check_replies(std::string_view said) {
+    while (!said.empty()) {
+        if (said[0] == '\x15') return; // a TLS alert behind STARTTLS
+        const auto end = said.find("\r\n");
+        check(end != std::string_view::npos && end >= 3 && end <= 510, "a line is a reply line");
+        const auto line = said.substr(0, end);
+        check(parse_uint(line.substr(0, 3)).has_value(), "a reply has a code");
+        check(
+            std::none_of(line.begin(), line.end(), [](char c) { return is_ctl(c) || is_8bit(c); }),
+            "a reply is printable");
+        said.remove_prefix(end + 2);
+    }
+}
+
+// What every message that is taken keeps to.
+inline void check_body(const Stored& message) {
+    const std::string& body = message.body;
+    check(body.find('\0') == std::string::npos, "NUL in a body");
+    for (size_t i = 0; i < body.size(); ++i) {
+        if (body[i] == '\n') check(i > 0 && body[i - 1] == '\r', "bare LF in a body");
+        if (body[i] == '\r') check(i + 1 < body.size() && body[i + 1] == '\n', "bare CR");
+    }
+    check(!message.recipients.empty(), "a message has recipients");
+    for (const auto& text : message.recipients)
+        check(smtp::parse_address(text).ok(), "a recipient is an address");
+}
+
+} // namespace tambo::smtpd::test
