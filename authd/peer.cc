@@ -292,7 +292,7 @@ task<ipc::SaslAnswer> Peer::attach(Exchange exchange, Account account) {
     login.account = account.id;
     login.address = account.address;
     login.client_ip = start.client_ip;
-    answer.token = service_.tokens().issue(std::move(login));
+    answer.token = service_.token_for(std::move(login));
     log::Event("auth.accepted")
         .sid(start.sid)
         .with("ip", start.client_ip)

@@ -105,6 +105,29 @@ void Service::account_changed(const Id& account, bool gone) {
     keeper_.send(ipc::KickAccount{account, gone});
 }
 
+std::string Service::credentials_digest(const Id& account) {
+    std::string all;
+    for (const auto& credential : directory_.credentials(account))
+        all += cat(credential.kind, ' ', credential.scope, ' ', credential.verifier, '\n');
+    return tokens_.digest_of(all);
+}
+
+std::string Service::token_for(Login login) {
+    login.credentials = credentials_digest(login.account);
+    return tokens_.issue(std::move(login));
+}
+
+// A session that was opened before must not send on (RULES.md A3).
+std::optional<Login> Service::login_of(std::string_view token) {
+    auto login = tokens_.open(token);
+    if (!login || !login->is_account) return login;
+    const auto account = directory_.account(login->account);
+    const bool holds = account && !account->disabled &&
+                       login->credentials == credentials_digest(login->account);
+    if (!holds) return std::nullopt;
+    return login;
+}
+
 bool Service::may_send_as(const Login& login, const smtp::Address& address) {
     if (!book_.is_local_domain(address.domain_key)) return false;
     if (!login.is_account) {
@@ -121,7 +144,7 @@ bool Service::may_send_as(const Login& login, const smtp::Address& address) {
 }
 
 ipc::ReplyText Service::check_sender(const std::string& token, const std::string& text) {
-    const auto login = tokens_.open(token);
+    const auto login = login_of(token);
     if (!login) return {530, "5.7.0", "authentication required"};
     if (text.empty()) return {};
     const auto address = smtp::parse_address(text);
@@ -136,7 +159,7 @@ ipc::ReplyText Service::check_recipient(const ipc::CheckRecipient& question) {
     const Expansion expansion = expand(book_, *address);
     if (!expansion.is_local && !address->is_bare_postmaster()) {
         if (question.service == ipc::Service::mx) return {550, "5.7.1", "relaying denied"};
-        if (!tokens_.open(question.token)) return {530, "5.7.0", "authentication required"};
+        if (!login_of(question.token)) return {530, "5.7.0", "authentication required"};
         return {};
     }
     if (expansion.verdict != Expansion::Verdict::good) return refusal_of(expansion.verdict);
@@ -173,7 +196,7 @@ ipc::ResolvedRecipient Service::resolve_one(const ipc::Resolve& question,
 ipc::Resolution Service::resolve(const ipc::Resolve& question) {
     ipc::Resolution resolution;
     if (question.service == ipc::Service::submission) {
-        const auto login = tokens_.open(question.token);
+        const auto login = login_of(question.token);
         if (!login) {
             resolution.refusal = {454, "4.7.0", "your login has expired, authenticate again"};
             return resolution;
@@ -224,6 +247,16 @@ ipc::AccountFacts Service::account_facts(const Id& id) {
     return facts;
 }
 
+std::vector<std::string> Service::verifiers_of(const Account& account, std::string_view service) {
+    std::vector<std::string> verifiers;
+    for (const auto& credential : directory_.credentials(account.id)) {
+        const bool expired = credential.expires && *credential.expires < clock_.now();
+        if (credential.kind != kArgon2id || expired) continue;
+        if (scope_covers(credential.scope, service)) verifiers.push_back(credential.verifier);
+    }
+    return verifiers;
+}
+
 task<Service::Checked> Service::check_password(std::string name,
                                                std::string password,
                                                ipc::Service service) {
@@ -244,24 +277,20 @@ task<Service::Checked> Service::check_password(std::string name,
     }
     // One hash whatever the case, so that time tells nothing.
     std::vector<std::string> verifiers;
-    if (account) {
-        for (const auto& credential : directory_.credentials(account->id)) {
-            const bool expired = credential.expires && *credential.expires < clock_.now();
-            if (credential.kind != kArgon2id || expired) continue;
-            if (scope_covers(credential.scope, service_name)) {
-                verifiers.push_back(credential.verifier);
-            }
-        }
-    }
+    if (account) verifiers = verifiers_of(*account, service_name);
     const bool real = !verifiers.empty();
     if (!real) verifiers.push_back(dummy_verifier());
-    const bool fits = co_await workers_.run([&verifiers, &password] {
-        return std::any_of(verifiers.begin(), verifiers.end(), [&](const std::string& verifier) {
-            return verify_password(verifier, password);
-        });
+    const auto fitting = co_await workers_.run([&verifiers, &password] {
+        const auto found =
+            std::find_if(verifiers.begin(), verifiers.end(), [&](const std::string& verifier) {
+                return verify_password(verifier, password);
+            });
+        return found == verifiers.end() ? std::string() : *found;
     });
-    // The account may have changed while the hash ran.
+    // The account and its credentials may have changed while the hash ran.
     if (account) account = directory_.account(account->id);
+    if (account) verifiers = verifiers_of(*account, service_name);
+    const bool fits = std::find(verifiers.begin(), verifiers.end(), fitting) != verifiers.end();
     checked.ok = fits && real && account && !account->disabled;
     checked.reason = !account ? "unknown" : account->disabled ? "disabled" : "badpass";
     if (checked.ok) {

@@ -56,6 +56,9 @@ class Service {
     ipc::ReplyText check_sender(const std::string& token, const std::string& address);
     ipc::ReplyText check_recipient(const ipc::CheckRecipient& question);
     ipc::Resolution resolve(const ipc::Resolve& question);
+    // What a login with an account's password is worth, as long as the account and its credentials
+    // stay as they are.
+    std::string token_for(Login login);
     // What a user of the host is worth: uid, token and address are filled in.
     ipc::LocalArrival local_user(uint32_t uid);
     ipc::AccountFacts account_facts(const Id& account);
@@ -87,10 +90,15 @@ class Service {
     Nursery& nursery() { return nursery_; }
     const conf::AuthdConfig& config() const { return config_; }
     ipc::Channel& keeper() { return keeper_; }
-    Tokens& tokens() { return tokens_; }
+    const Tokens& tokens() const { return tokens_; }
     LocalDoor& local_door() { return local_door_; }
 
   private:
+    std::string credentials_digest(const Id& account);
+    // Of the passwords that are good for the service now.
+    std::vector<std::string> verifiers_of(const Account& account, std::string_view service);
+    // Whose token it is; nullopt if it is none, or the right that it was made for has ended.
+    std::optional<Login> login_of(std::string_view token);
     bool may_send_as(const Login& login, const smtp::Address& address);
     ipc::ResolvedRecipient resolve_one(const ipc::Resolve& question, const std::string& text);
 

@@ -1,5 +1,6 @@
 #include "authd/token.h"
 
+#include "common/base/text.h"
 #include "common/crypto/digest.h"
 #include "common/ipc/codec.h"
 
@@ -9,6 +10,7 @@ namespace tambo::authd {
 
 namespace {
 constexpr size_t kMacBytes = 32;
+constexpr std::string_view kDigestPurpose = "credentials\n"; // no token begins so
 constexpr int64_t kLifetimeMs = 2 * 3'600'000;
 } // namespace
 
@@ -26,6 +28,10 @@ std::optional<Login> Tokens::open(std::string_view token) const {
     auto login = ipc::decode<Login>(content);
     if (!login || std::abs(clock_.now().ms - login->issued.ms) > kLifetimeMs) return std::nullopt;
     return login;
+}
+
+std::string Tokens::digest_of(std::string_view text) const {
+    return hmac(DigestKind::sha256, secret_, cat(kDigestPurpose, text));
 }
 
 } // namespace tambo::authd

@@ -45,6 +45,17 @@ void release_signals() {
     ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
 }
 
+// False, and said, where it cannot be written: the disk may be full.
+bool write_epoch(Epoch& epoch, void (Epoch::*write)()) {
+    try {
+        (epoch.*write)();
+        return true;
+    } catch (const std::system_error& error) {
+        log::Event("suite.epoch_not_written", log::Level::error).with("error", error.what());
+        return false;
+    }
+}
+
 } // namespace
 
 void hold_signals() {
@@ -242,9 +253,9 @@ task<> Suite::check_storage() {
         storage_sound_ = false;
         while (storage_check_ > 0)
             co_await ended_.wait();
-        if (storage_sound_) break;
+        // Without a new epoch they cannot start over: then the disk is not sound yet.
+        if (storage_sound_ && write_epoch(epoch_, &Epoch::raise)) break;
     }
-    epoch_.raise();
     around_.epoch = epoch_.number();
     around_.read_only = false;
     children_.restart_storage();
@@ -327,7 +338,8 @@ task<> Suite::shut_down() {
         const bool finished = co_await finish_stage(static_cast<Stage>(stage));
         in_time = in_time && finished;
     }
-    if (children_.storage_ended_cleanly() && !had_fault_) epoch_.mark_clean();
+    const bool clean = children_.storage_ended_cleanly() && !had_fault_;
+    if (clean) static_cast<void>(write_epoch(epoch_, &Epoch::mark_clean));
     nursery_.loop().stop();
 }
 

@@ -238,9 +238,10 @@ task<> Committer::run_beside() {
             continue;
         }
         const int64_t due = clock_.monotonic_ms() + kLazyMs;
-        while (!hurry_ && clock_.monotonic_ms() < due) {
-            const int64_t timeout_ms = due - clock_.monotonic_ms();
-            co_await wake_beside_.wait(timeout_ms);
+        // One look at the clock for each wait: a wait of 0 ms would have no end.
+        for (int64_t left_ms = kLazyMs; !hurry_ && left_ms > 0;) {
+            co_await wake_beside_.wait(left_ms);
+            left_ms = due - clock_.monotonic_ms();
         }
         std::vector<Change> taken;
         taken.swap(beside_);

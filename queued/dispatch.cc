@@ -6,6 +6,7 @@
 #include "common/sys/log.h"
 
 #include <algorithm>
+#include <system_error>
 
 namespace tambo::queued {
 
@@ -245,6 +246,19 @@ EnvelopePtr Dispatcher::envelope_of(const Job& job) {
     return std::make_shared<const spool::Envelope>(std::move(*loaded));
 }
 
+// An exception here would end the errand's coroutine and leave the errand running for ever.
+std::optional<UniqueFd> Dispatcher::open_body(const Id& qid, spool::Status& trouble) {
+    try {
+        return queue_.spool.open_body(qid);
+    } catch (const std::system_error& error) {
+        log::Event("queue.body_unreadable", log::Level::error)
+            .qid(qid)
+            .with("error", error.what());
+        trouble = {451, "4.3.0", "the message cannot be read at the moment", "", false};
+        return std::nullopt;
+    }
+}
+
 void Dispatcher::end(const Errand& errand, Schedule::Answer answer, const spool::Status& status) {
     const int64_t now = queue_.clock.monotonic_ms();
     auto drained = schedule_.finished(errand, answer, now);
@@ -316,6 +330,7 @@ void Dispatcher::finish_local(const EnvelopePtr& envelope,
                               const ipc::Delivered& delivered) {
     using ipc::DeliveryOutcome;
     const spool::Status status = status_of(delivered.status, "", false);
+    spool::Status trouble;
     if (delivered.outcome == DeliveryOutcome::stored ||
         delivered.outcome == DeliveryOutcome::duplicate) {
         outcomes_.stored(job, delivered);
@@ -324,7 +339,7 @@ void Dispatcher::finish_local(const EnvelopePtr& envelope,
         job.recipient.last_attempt = queue_.clock.now();
         job.recipient.status = status;
         outcomes_.failed(envelope, {job});
-    } else if (!queue_.spool.open_body(job.qid)) {
+    } else if (!open_body(job.qid, trouble) && trouble.code == 0) {
         outcomes_.lost(job);
     } else {
         outcomes_.deferred(envelope, job, status);
@@ -335,13 +350,16 @@ void Dispatcher::finish_local(const EnvelopePtr& envelope,
 
 task<> Dispatcher::relay(Errand errand, std::shared_ptr<Relay> to) {
     const EnvelopePtr envelope = envelope_of(errand.jobs.front());
-    std::optional<UniqueFd> body;
-    if (envelope) body = queue_.spool.open_body(envelope->qid);
     Schedule::Answer answer = Schedule::Answer::lost;
     spool::Status status;
+    std::optional<UniqueFd> body;
+    if (envelope) body = open_body(envelope->qid, status);
     if (!envelope) {
         for (const Job& job : errand.jobs)
             schedule_.forget(job.key);
+    } else if (status.code != 0) {
+        for (const Job& job : errand.jobs)
+            outcomes_.deferred(envelope, job, status);
     } else if (!body) {
         for (const Job& job : errand.jobs)
             outcomes_.lost(job);

@@ -52,6 +52,8 @@ class Dispatcher {
     void due_again(UtcTime time);
 
     EnvelopePtr envelope_of(const Job& job);
+    // nullopt: it has gone, or cannot be opened now; then trouble says why.
+    std::optional<UniqueFd> open_body(const Id& qid, spool::Status& trouble);
     task<> deliver(Errand errand);
     ipc::Deliver delivery(const Job& job, const spool::Envelope& envelope);
     UtcTime queued_since();

@@ -175,6 +175,6 @@ TEST_CASE("who cannot have it all gets it through the postmaster, and queued hea
     Login login;
     login.account = Id{0, 1};
     login.address = "alice@example.test";
-    const auto token = s.service->tokens().issue(login);
+    const auto token = s.service->token_for(login);
     CHECK(s.service->check_sender(token, "team@example.test").code == 553);
 }

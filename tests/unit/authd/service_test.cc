@@ -19,6 +19,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <vector>
 
 using namespace tambo;
@@ -116,6 +117,13 @@ struct Suite {
         credential.verifier = hash_password(local + "-secret");
         credential.scope = "*";
         REQUIRE(directory->add_account(account, credential));
+    }
+    void set_password(uint64_t id, const std::string& password) {
+        Credential credential;
+        credential.kind = kArgon2id;
+        credential.verifier = hash_password(password);
+        credential.scope = "*";
+        directory->set_credential(Id{0, id}, credential);
     }
 };
 
@@ -336,7 +344,7 @@ TEST_CASE("a login sends as its own addresses only") {
     Login login;
     login.account = Id{0, 1};
     login.address = "alice@example.test";
-    const std::string token = s.service->tokens().issue(login);
+    const std::string token = s.service->token_for(login);
     for (const auto* own :
          {"alice@example.test", "alice+x@example.test", "sales@example.test", ""}) {
         CHECK(s.service->check_sender(token, own).code == 0);
@@ -344,11 +352,64 @@ TEST_CASE("a login sends as its own addresses only") {
     // Alice is the postmaster here: the host's names are hers to answer for, not bob's.
     CHECK(s.service->check_sender(token, "root@mail.example.test").code == 0);
     login.account = Id{0, 2};
-    const std::string bob = s.service->tokens().issue(login);
+    const std::string bob = s.service->token_for(login);
     for (const auto* foreign : {"alice@example.test", "x@remote.test", "root@mail.example.test"}) {
         CHECK(s.service->check_sender(bob, foreign).code == 553);
     }
     CHECK(s.service->check_sender("", "alice@example.test").code == 530);
+}
+
+TEST_CASE("a token ends with the right that it was made for") {
+    const std::function<void(Suite&)> changes[] = {
+        [](Suite& s) { s.directory->set_account_disabled(Id{0, 1}, true); },
+        [](Suite& s) { s.directory->remove_account(Id{0, 1}); },
+        [](Suite& s) { s.set_password(1, "another"); },
+    };
+    for (const auto& change : changes) {
+        Suite s;
+        Login login;
+        login.account = Id{0, 1};
+        login.address = "alice@example.test";
+        ipc::Resolve question;
+        question.service = ipc::Service::submission;
+        question.token = s.service->token_for(login);
+        question.recipients = {"x@remote.test"};
+        ipc::CheckRecipient recipient;
+        recipient.service = ipc::Service::submission;
+        recipient.token = question.token;
+        recipient.address = "x@remote.test";
+        CHECK(s.service->check_sender(question.token, "").code == 0);
+        CHECK(s.service->check_recipient(recipient).code == 0);
+        CHECK(s.service->resolve(question).refusal.code == 0);
+        change(s);
+        CHECK(s.service->check_sender(question.token, "").code == 530);
+        CHECK(s.service->check_recipient(recipient).code == 530);
+        CHECK(s.service->resolve(question).refusal.code == 454);
+        login.account = Id{0, 2};
+        CHECK(s.service->check_sender(s.service->token_for(login), "").code == 0);
+    }
+}
+
+TEST_CASE("a password that is replaced while it is verified is wrong, now and later") {
+    Suite s;
+    Service::Checked checked;
+    const auto log_in_again = [&] {
+        s.nursery.spawn([](Suite& suite, Service::Checked& out) -> task<> {
+            std::string name = "alice@example.test", password = "alice-secret";
+            const auto service = ipc::Service::imap;
+            out = co_await suite.service->check_password(std::move(name), std::move(password),
+                                                         service);
+            suite.loop.stop();
+        }(s, checked));
+    };
+    log_in_again(); // waits for the hash now
+    s.set_password(1, "another");
+    s.service->account_changed(Id{0, 1}, false);
+    s.loop.run();
+    CHECK_FALSE(checked.ok);
+    log_in_again();
+    s.loop.run();
+    CHECK_FALSE(checked.ok);
 }
 
 TEST_CASE("the mx class relays for nobody, whatever the token") {
@@ -356,7 +417,7 @@ TEST_CASE("the mx class relays for nobody, whatever the token") {
     Login login;
     login.account = Id{0, 1};
     ipc::Resolve question;
-    question.token = s.service->tokens().issue(login);
+    question.token = s.service->token_for(login);
     question.recipients = {"x@remote.test", "bob@example.test", "nobody@example.test"};
     const auto resolution = s.service->resolve(question);
     REQUIRE(resolution.recipients.size() == 3);
@@ -373,7 +434,7 @@ TEST_CASE("a login's messages of a day are counted once for each message") {
     login.client_ip = "192.0.2.1";
     ipc::Resolve question;
     question.service = ipc::Service::submission;
-    question.token = s.service->tokens().issue(login);
+    question.token = s.service->token_for(login);
     question.reverse_path = "alice@example.test";
     question.recipients = {"x@remote.test"};
     question.recipients_total = 1;
@@ -385,7 +446,7 @@ TEST_CASE("a login's messages of a day are counted once for each message") {
     CHECK(s.service->resolve(question).refusal.code == 450);
     login.client_ip = "127.0.0.1";
     auto nearby = question;
-    nearby.token = s.service->tokens().issue(login);
+    nearby.token = s.service->token_for(login);
     CHECK(s.service->resolve(nearby).refusal.code == 0);
     s.clock.ms += 3'600'000; // tokens live two hours
     CHECK(s.service->resolve(question).refusal.code == 450);

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <thread>
@@ -299,6 +300,33 @@ TEST_CASE("a storage fault reaches everybody; when the disk is sound, those with
     }
     rig.end();
     CHECK(read_file(rig.dir.path() + "/epoch", 100) == "2 running\n"); // not clean
+}
+
+// As on a full disk.
+TEST_CASE("an epoch that cannot be written after a fault is written later") {
+    Rig rig;
+    const std::string path = rig.dir.path() + "/epoch";
+    rig.start();
+    std::filesystem::remove(path);
+    std::filesystem::create_directory(path);
+    REQUIRE(::kill(rig.running("queued").pid, SIGUSR2) == 0);
+    rig.run_until([&] { return rig.count("mx.0", "read-only") == 1; });
+    const int64_t later_ms = Loop::monotonic_ms() + 7'000; // a check of the disk is over
+    rig.run_until([&] { return Loop::monotonic_ms() >= later_ms; });
+    CHECK(rig.around.read_only);
+    std::filesystem::remove(path);
+    rig.run_until([&] { return rig.count("mx.0", "writable") == 1; });
+    CHECK_FALSE(rig.around.read_only);
+}
+
+TEST_CASE("an epoch that cannot be written holds up no shutdown") {
+    Rig rig;
+    const std::string path = rig.dir.path() + "/epoch";
+    rig.start();
+    std::filesystem::remove(path);
+    std::filesystem::create_directory(path);
+    rig.end();
+    CHECK(rig.suite->exit_code() == 0);
 }
 
 TEST_CASE("a suite that cannot start gives up with a plain exit code") {

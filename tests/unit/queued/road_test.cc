@@ -381,6 +381,29 @@ TEST_CASE("a lost body is kept for the administrator and never due again") {
     CHECK(life.db().holds(outcome.qid));
 }
 
+TEST_CASE("a body that cannot be opened for a while is tried again, and its errand ends") {
+    Spool spool;
+    Life life(spool.path, spool.disk, spool.clock);
+    life.relayd.judge = deferred_by_peer;
+    const auto outcome = life.send(message_to({"carol@away.test"}), true);
+    life.running.until([&] { return life.db().count(life.clock.now()).deferred == 1; });
+    life.relayd.judge = FakeRelayd().judge;
+    const std::string body = life.spool + "/bodies/" + spool::body_path(outcome.qid);
+    std::filesystem::rename(body, spool.scratch / "body");
+    std::filesystem::create_symlink("elsewhere", body); // ELOOP, as EMFILE or EIO might be
+    life.pass(2 * kMinute);
+    life.running.until([&] {
+        const auto rows = life.db().recipients(life.db().find(outcome.qid)->seq);
+        return rows[0].second.attempts == 2;
+    });
+    CHECK(life.server.dispatcher().schedule().running() == 0);
+    CHECK(life.db().count(UtcTime{0}).lost == 0);
+    std::filesystem::rename(spool.scratch / "body", body);
+    life.pass(60 * kMinute);
+    life.until_empty();
+    CHECK(life.relayd.got.size() == 2);
+}
+
 TEST_CASE("a clock that jumps a year ahead and back loses and returns nothing") {
     Spool spool;
     Life life(spool.path, spool.disk, spool.clock);

@@ -144,3 +144,41 @@ TEST_CASE("while files are synced one by one, deliveries wait for a barrier besi
     CHECK(committer.idle());
     running.finish();
 }
+
+namespace {
+
+// Each look at it may be the one in which the time is up.
+class TickingClock final : public Clock {
+  public:
+    int64_t ms = 1000;
+    UtcTime now() override { return UtcTime{ms}; }
+    int64_t monotonic_ms() override {
+        const int64_t seen = ms;
+        ms = seen < 1999 ? 1999 : seen + 1;
+        return seen;
+    }
+};
+
+} // namespace
+
+TEST_CASE("the wait for a barrier beside ends, wherever in it the time is up") {
+    Scratch scratch;
+    Running running;
+    ManualClock measured;
+    TickingClock clock;
+    SlowDisk disk(measured);
+    disk.ms = 80;
+    spool::QueueDb db(scratch / "queue.db");
+    Syncer syncer(running.loop, disk, measured);
+    Committer committer(running.nursery, db, syncer, clock);
+    int done = 0;
+    running.nursery.spawn(barriers(syncer, 32, done));
+    running.until([&] { return done == 32; });
+    REQUIRE_FALSE(syncer.covers_filesystem());
+    bool durable = false;
+    committer.record({{}, [&] { durable = true; }, nullptr, true}, Urgency::now);
+    clock.ms = 1000; // due at 2000: looks see 1000, 1999, 2000
+    running.nursery.spawn(committer.run_beside());
+    running.until([&] { return durable; });
+    running.finish();
+}
