@@ -53,9 +53,18 @@ inline std::set<size_t> random_places(size_t bytes) {
     return all;
 }
 
-// What is sent alone, in turn.
-inline std::vector<std::string_view> pieces(std::string_view bytes, size_t cut) {
+// What is sent alone, in turn. segment: where it is cut in two, each so many bytes are a write of
+// their own, and are cut there (0: all of it is one write).
+inline std::vector<std::string_view>
+pieces(std::string_view bytes, size_t cut, size_t segment = 0) {
     std::vector<std::string_view> all;
+    if (segment != 0 && cut != kWhole && cut != kBytewise) {
+        for (; !bytes.empty(); bytes.remove_prefix(std::min(segment, bytes.size()))) {
+            const auto two = pieces(bytes.substr(0, segment), cut);
+            all.insert(all.end(), two.begin(), two.end());
+        }
+        return all;
+    }
     if (cut == kBytewise) {
         for (; !bytes.empty() && all.size() < kBytewiseBytes; bytes.remove_prefix(1))
             all.push_back(bytes.substr(0, 1));

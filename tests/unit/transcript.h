@@ -83,6 +83,7 @@ struct Transcript {
     std::string name;
     std::vector<Step> steps;
     size_t longest_write = 0;
+    size_t segment = 0;           // "@ segments N"
     bool cuts = true;             // "@ no-cuts"
     bool changes_nothing = false; // "@ changes-nothing"
     std::set<size_t> uncut = {};  // "@ no-cut-at N"
@@ -90,7 +91,8 @@ struct Transcript {
 
 // Directives of the transcript itself, which no player runs.
 inline bool is_about_cuts(const Step& step) {
-    return step.verb == "@" && (step.text.starts_with("no-cut") || step.text == "changes-nothing");
+    return step.verb == "@" && (step.text.starts_with("no-cut") || step.text == "changes-nothing" ||
+                                step.text.starts_with("segments "));
 }
 
 inline void measure(Transcript& transcript) {
@@ -103,6 +105,10 @@ inline void measure(Transcript& transcript) {
         if (what == "no-cuts") transcript.cuts = false;
         if (what == "changes-nothing") transcript.changes_nothing = true;
         if (what == "no-cut-at") transcript.uncut.insert(parse_uint(value).value());
+        if (what == "segments") transcript.segment = parse_uint(value).value();
+    }
+    if (transcript.segment != 0) {
+        transcript.longest_write = std::min(transcript.longest_write, transcript.segment);
     }
 }
 
@@ -197,6 +203,7 @@ class Player {
     // The first line that went wrong, empty if none did.
     std::string play(const Transcript& transcript) {
         const auto& steps = transcript.steps;
+        segment_ = transcript.segment;
         for (size_t i = 0; i < steps.size(); ++i) {
             std::string wrong;
             if (steps[i].is_client()) {
@@ -260,7 +267,7 @@ class Player {
     std::string send(int number, std::string_view bytes) {
         auto extra = expect_nothing();
         if (!extra.empty()) return extra;
-        for (const auto piece : cuts::pieces(bytes, cut_)) {
+        for (const auto piece : cuts::pieces(bytes, cut_, segment_)) {
             client(number).send(piece);
             world_.let_it_read();
         }
@@ -302,7 +309,7 @@ class Player {
     }
 
     World& world_;
-    size_t cut_;
+    size_t cut_, segment_ = 0;
     bool answered_ = false; // something came since the last write, or would have
     std::array<ClientPtr, 9> clients_;
 };

@@ -20,10 +20,25 @@ struct Failure {
     std::string text;
 };
 
+// Kept between plays by "@ again N", which N plays share.
+struct Connection {
+    std::unique_ptr<net::Stream> client;
+    uint64_t plays = 0;
+};
+
+// N of "@ again N": what stands above it is said once for so many plays. 1 if there is none.
+uint64_t plays_of_a_connection(const Transcript& dialog) {
+    for (const Step& step : dialog.steps) {
+        const auto [what, count] = split_once(step.text, ' ');
+        if (step.verb == "@" && what == "again") return parse_uint(count).value();
+    }
+    return 1;
+}
+
 class Player {
   public:
-    Player(World& world, const Transcript& dialog, size_t cut)
-        : world_(world), dialog_(dialog), cut_(cut) {}
+    Player(World& world, Connection& connection, const Transcript& dialog, size_t cut)
+        : world_(world), connection_(connection), dialog_(dialog), cut_(cut) {}
 
     task<> play(std::string& failure) {
         try {
@@ -37,6 +52,24 @@ class Player {
 
   private:
     task<> run() {
+        bool was_said = connection_.client != nullptr;
+        if (!was_said) connect();
+        for (const Step& step : dialog_.steps) {
+            line_ = step.line;
+            if (step.verb == "@" && step.text.starts_with("again ")) was_said = false;
+            if (was_said) continue;
+            if (step.is_client()) {
+                unsent_ += step.text;
+                continue;
+            }
+            co_await send();
+            co_await check_step(step);
+        }
+        co_await send();
+        if (++connection_.plays % plays_of_a_connection(dialog_) == 0) connection_.client.reset();
+    }
+
+    void connect() {
         Door door = Door::smtp;
         std::string ip = "127.0.0.1";
         uint32_t uid = 1000;
@@ -46,18 +79,8 @@ class Player {
             prepare(step.text, door, ip, uid);
         }
         if (door == Door::local) ip.clear();
-        client_ =
+        connection_.client =
             std::make_unique<net::Stream>(world_.nursery, world_.connect(door, ip, uid), 5000);
-        for (const Step& step : dialog_.steps) {
-            line_ = step.line;
-            if (step.is_client()) {
-                unsent_ += step.text;
-                continue;
-            }
-            co_await send();
-            co_await check_step(step);
-        }
-        co_await send();
     }
 
     void prepare(std::string_view text, Door& door, std::string& ip, uint32_t& uid) {
@@ -93,12 +116,12 @@ class Player {
     task<> send() {
         const std::string bytes = std::exchange(unsent_, {});
         if (bytes.empty()) co_return;
-        const auto pieces = cuts::pieces(bytes, cut_);
+        const auto pieces = cuts::pieces(bytes, cut_, dialog_.segment);
         for (const auto piece : pieces) {
-            client_->put(piece);
+            connection_.client->put(piece);
             // A server that has closed breaks the write; what it said is still to be read.
             try {
-                co_await client_->flush();
+                co_await connection_.client->flush();
             } catch (const Closed&) {
                 co_return;
             }
@@ -110,7 +133,7 @@ class Player {
 
     task<> check_step(const Step& step) {
         if (step.verb == "s>" || step.verb == "s~") {
-            auto line = co_await client_->read_line(4096);
+            auto line = co_await connection_.client->read_line(4096);
             const bool good =
                 step.verb == "s>" ? line == step.text : transcript::matches(line, step.text);
             if (!good) throw Failure{cat("got \"", escape(line), "\", not \"", step.text, '"')};
@@ -128,7 +151,7 @@ class Player {
     task<> expect_bytes(const Step& step) {
         std::string got;
         while (got.size() < step.text.size()) {
-            auto some = co_await client_->read_some(step.text.size() - got.size());
+            auto some = co_await connection_.client->read_some(step.text.size() - got.size());
             got += some;
             if (!step.text.starts_with(got)) throw Failure{cat("got \"", escape(got, 400), '"')};
         }
@@ -139,7 +162,7 @@ class Player {
         const TlsPeer peer{"mx.example", {}};
         bool good = true;
         try {
-            co_await client_->start_tls_client(context, peer);
+            co_await connection_.client->start_tls_client(context, peer);
         } catch (const Closed&) {
             good = false;
         } catch (const net::TlsError&) {
@@ -153,7 +176,7 @@ class Player {
         std::string rest;
         try {
             for (;;) {
-                auto bytes = co_await client_->read_some(4096);
+                auto bytes = co_await connection_.client->read_some(4096);
                 rest += bytes;
             }
         } catch (const Closed&) {
@@ -185,11 +208,11 @@ class Player {
     }
 
     World& world_;
+    Connection& connection_;
     const Transcript& dialog_;
     size_t cut_;
     int line_ = 0;
     std::string unsent_;
-    std::unique_ptr<net::Stream> client_;
 };
 
 Role role_of(const Transcript& dialog) {
@@ -202,18 +225,19 @@ Role role_of(const Transcript& dialog) {
     return Role::mx;
 }
 
-std::string play_once(World& world, const Transcript& dialog, size_t cut) {
+std::string play_once(World& world, Connection& connection, const Transcript& dialog, size_t cut) {
     world.fake_queued.stored.clear();
     std::string failure;
-    Player player(world, dialog, cut);
+    Player player(world, connection, dialog, cut);
     world.run(player.play(failure));
     return failure;
 }
 
 std::string play_everywhere(const Transcript& dialog) {
     World world(role_of(dialog));
-    return transcript::play_everywhere(dialog,
-                                       [&](size_t cut) { return play_once(world, dialog, cut); });
+    Connection connection;
+    return transcript::play_everywhere(
+        dialog, [&](size_t cut) { return play_once(world, connection, dialog, cut); });
 }
 
 } // namespace
