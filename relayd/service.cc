@@ -5,6 +5,7 @@
 #include "common/sys/log.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tambo::relayd {
 
@@ -54,9 +55,17 @@ void Service::configure(conf::RelaydConfig config, std::vector<std::string> loca
     free_.pulse();
 }
 
-void Service::set_trusted(const std::string& ca_pem) {
-    auto contexts = make_contexts(ca_pem);
-    contexts_ = contexts ? std::move(contexts) : untrusting_contexts();
+void Service::set_trusted(std::string ca_pem) {
+    ca_pem_ = std::move(ca_pem);
+    if (ca_pem_.empty()) contexts_ = untrusting_contexts();
+}
+
+std::shared_ptr<const TlsContexts> Service::contexts() {
+    if (!ca_pem_.empty()) {
+        contexts_ = make_contexts(std::exchange(ca_pem_, {}));
+        if (!contexts_) contexts_ = untrusting_contexts();
+    }
+    return contexts_;
 }
 
 task<ipc::RelayDone> Service::relay(ipc::Relay job) {
@@ -78,7 +87,7 @@ task<ipc::RelayDone> Service::relay(ipc::Relay job) {
         }
     } slot(*this);
     const auto settings = settings_;
-    const auto contexts = contexts_;
+    const auto contexts = this->contexts();
     const Delivery::World world{nursery_, names_,           settings->ourselves, random_,  clock_,
                                 pool_,    settings->config, *contexts,           timeouts_};
     Delivery delivery(world, std::move(job));

@@ -32,8 +32,9 @@ class Service {
     // Before the first job and at reload: jobs that run keep what they began with.
     // local_addresses: see ConfiguredOurselves.
     void configure(conf::RelaydConfig config, std::vector<std::string> local_addresses);
-    // PEM of the trusted roots; an unusable bundle is reported as an event, and nobody is trusted.
-    void set_trusted(const std::string& ca_pem);
+    // PEM of the trusted roots, read when the first job comes: it takes longer than all else at the
+    // start. An unusable bundle is reported then as an event, and nobody is trusted.
+    void set_trusted(std::string ca_pem);
 
     task<ipc::RelayDone> relay(ipc::Relay job);
 
@@ -45,6 +46,7 @@ class Service {
   private:
     struct Settings;
     void finished();
+    std::shared_ptr<const TlsContexts> contexts();
 
     Nursery& nursery_;
     NameService& names_;
@@ -53,6 +55,7 @@ class Service {
     const Timeouts timeouts_;
     Pool pool_;
     std::shared_ptr<const Settings> settings_;
+    std::string ca_pem_; // not yet read
     std::shared_ptr<const TlsContexts> contexts_;
     Gate free_;
     size_t running_ = 0;          // jobs, those that wait included

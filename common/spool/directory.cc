@@ -122,7 +122,7 @@ bool has_writer(int reader) {
 
 Digest digest_of(int reader) {
     Digest digest;
-    const auto buffer = std::make_unique<char[]>(kReadBytes);
+    const auto buffer = std::make_unique_for_overwrite<char[]>(kReadBytes);
     for (;;) {
         const ssize_t got =
             ::pread(reader, buffer.get(), kReadBytes, static_cast<off_t>(digest.length));

@@ -41,14 +41,24 @@ def figure(value):
     return "{:,.{}f}".format(value, digits)
 
 
+def ratio(found):
+    """The first one's value in terms of the best of the others, None if there is none. Rates are
+    better when they are high, all else when it is low."""
+    others = [r["value"] for r in found[1:] if r.get("value")]
+    if not others or found[0].get("value") is None:
+        return None
+    best = max(others) if found[0]["unit"].endswith("/s") else min(others)
+    return found[0]["value"] / best
+
+
 def table(results):
     """results: {server: [row]}. One line for each row, a group of columns for each server; with
-    two servers the last column is the first one's value in terms of the second's."""
+    several the last column is the first one's value in terms of the best of the others."""
     servers = list(results)
     head = ["", "unit"]
     for name in servers:
         head += [name, "low", "high", "CPU", "load CPU", "n"]
-    if len(servers) == 2:
+    if len(servers) > 1:
         head.append("ratio")
     lines = [head]
     for what in dict.fromkeys(r["what"] for rows in results.values() for r in rows):
@@ -57,9 +67,8 @@ def table(results):
         for r in found:
             line += [figure(r.get(key)) for key in ("value", "low", "high", "cpu", "client_cpu")]
             line.append(str(r.get("n", "")))
-        if len(servers) == 2:
-            both = found[0].get("value") is not None and found[1].get("value")
-            line.append(figure(found[0]["value"] / found[1]["value"]) if both else "")
+        if len(servers) > 1:
+            line.append(figure(ratio(found)))
         lines.append(line)
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     text = ["  ".join(cell.ljust(w) if i < 2 else cell.rjust(w)

@@ -3,13 +3,15 @@
 usage: ./dev bench [--quick] [--against SERVER]... [--dir DIR] [--image FSTYPE] [NAME]...
 
 Without a NAME everything is measured, each NAME against a fresh server. The table is standard
-output; the figures, with low and high, sizes and CPU by process, are in build/bench/NAME.json.
+output; the figures, with low and high, sizes and CPU by process, are in build/bench/NAME.json, and
+a chart of the table in build/bench/bench.svg.
 
   CPU, load CPU    CPU seconds of all processes of the server, and of the load program, per 1,000
                    operations; that is milliseconds per operation. The figure to trust when other
                    work runs on the machine.
   --quick          a tenth of the work: whether it runs, not how fast
-  --against        another server in a second group of columns
+  --against        another server in a further group of columns: Debian's Postfix before Dovecot with
+                   mailboxes of that format (packages postfix, dovecot-imapd, -pop3d, -lmtpd)
   --dir            where the servers keep their mail; what a sync costs depends on the filesystem
   --image          keep it on a filesystem of its own instead (ext4, xfs), an image in that
                    directory mounted for the time: nobody else's writes wait in it (root)
@@ -29,10 +31,13 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from connections import Refused  # noqa: E402
+from chart import chart  # noqa: E402
+from peers import PEERS  # noqa: E402
 from rows import table  # noqa: E402
-from server import SERVERS, accounts, suite  # noqa: E402
+from server import Tambo, accounts, suite  # noqa: E402
 
-NAMES = ("idle", "accept", "imap", "pop3", "login", "memory", "start")
+SERVERS = {server.name: server for server in (Tambo, *PEERS)}
+NAMES = ("idle", "accept", "relay", "imap", "pop3", "login", "memory", "start")
 RESULTS = os.path.join(suite.ROOT, "build", "bench")
 
 
@@ -52,6 +57,10 @@ def arguments():
     parser.add_argument("--dir", default="/var/tmp", help=argparse.SUPPRESS)
     parser.add_argument("--image", help=argparse.SUPPRESS, choices=["ext4", "xfs"])
     options = parser.parse_args()
+    for name in options.against:
+        missing = [path for path in SERVERS[name].programs if not os.path.exists(path)]
+        if missing:
+            parser.error("--against %s needs %s" % (name, ", ".join(missing)))
     for name in options.names:
         if name not in NAMES:
             parser.error("no measurement %s; there are: %s" % (name, ", ".join(NAMES)))
@@ -99,6 +108,8 @@ def measure(name, server_class, options):
     os.chmod(directory, 0o755)
     server = server_class(directory, accounts(module.ACCOUNTS))
     try:
+        if hasattr(module, "prepare"):
+            module.prepare(server)
         server.start()
         rows = module.measure(server, options.quick)
         return {"version": server.version(), "remarks": server.remarks(), "rows": rows}
@@ -147,6 +158,8 @@ def main():
     with place(options) as options.dir:
         closing, failed = run(options, servers)
     print(table(closing))
+    with open(os.path.join(RESULTS, "bench.svg"), "w") as f:
+        f.write(chart(closing, "./dev bench, " + time.strftime("%F", time.gmtime())))
     print("\n%s%s" % ("FAILED: " + ", ".join(failed) if failed else "all measured",
                       "; quick: not for comparison" if options.quick else ""))
     return 1 if failed else 0

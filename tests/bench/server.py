@@ -45,6 +45,10 @@ class Server:
         first process to the greeting of the last port."""
         raise NotImplementedError
 
+    def relay_to(self, port, aliases):
+        """Before start(): mail for each alias goes on to its target, all of it to this port."""
+        raise NotImplementedError
+
     def stop(self):
         """Clean shutdown; what is stored stays. start() may follow."""
         raise NotImplementedError
@@ -97,10 +101,18 @@ class Tambo(Server):
         super().__init__(directory, users)
         self.suite = suite.Suite(directory, preset="release", domains=[DOMAIN], users=users)
         self.ca = self.suite.ca
+        self.aliases = {}
 
     def start(self):
         self.suite.start()
         self.ports = self.suite.ports
+        for alias, target in self.aliases.items():
+            self.suite.tambo("alias", "add", alias, target)
+        self.aliases = {}
+
+    def relay_to(self, port, aliases):
+        self.suite.settings["relay.smarthost"] = "127.0.0.1:%d" % port
+        self.aliases = aliases
 
     def start_again(self):
         self.suite.wait_ports = self.wait_answers  # the suite's own looks every 50 ms
@@ -134,6 +146,3 @@ class Tambo(Server):
         built = max(os.stat(os.path.join(self.suite.bin, name)).st_mtime
                     for name in os.listdir(self.suite.bin))
         return "commit %s, built %s" % (commit, time.strftime("%F %T", time.localtime(built)))
-
-
-SERVERS = {server.name: server for server in (Tambo,)}
