@@ -47,6 +47,7 @@ task<Reply> Session::cmd_auth(std::string_view arguments) {
     token_ = std::move(answer.token);
     login_ = std::move(answer.login);
     auth_failures_ = 0;
+    arrived_ms_ = Loop::monotonic_ms();
     log::Event("smtp.login").sid(sid_).with("ip", client_ip()).with("login", login_);
     co_return replies::authenticated;
 }

@@ -33,6 +33,7 @@ task<> Session::handshake() {
     const TlsContext context = *service_.tls;
     stream_.set_timeout(service_.pace.handshake_ms);
     co_await stream_.start_tls_server(context);
+    arrived_ms_ = Loop::monotonic_ms();
     const TlsInfo info = stream_.tls_info();
     log::Event("smtp.tls")
         .sid(sid_)

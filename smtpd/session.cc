@@ -68,7 +68,8 @@ const Session::Verb* Session::find_verb(std::string_view name) {
 Session::Session(Service& service, UniqueFd socket, Arrival arrival)
     : service_(service), stream_(service.nursery, std::move(socket), service.pace.command_ms),
       arrival_(std::move(arrival)), sid_(Id{service.random.u64(), service.random.u64()}.text()),
-      started_ms_(Loop::monotonic_ms()), session_end_ms_(started_ms_ + service.pace.session_ms) {
+      started_ms_(Loop::monotonic_ms()), session_end_ms_(started_ms_ + service.pace.session_ms),
+      arrived_ms_(started_ms_) {
     service_.sessions.insert(this);
 }
 
@@ -173,6 +174,7 @@ task<> Session::greet() {
         const auto wait = co_await stream_.wait_input(wait_ms);
         if (wait == net::Wait::input) throw Farewell(replies::out_of_turn, "early_talker");
     }
+    arrived_ms_ = Loop::monotonic_ms();
     put(Reply(220, "", cat(service_.config.hostname, " ESMTP Tambo")));
 }
 
@@ -218,7 +220,7 @@ task<std::string_view> Session::next_line(size_t bytes_max) {
 bool Session::must_leave() const {
     if (!service_.draining || service_.leaving) return service_.leaving;
     const bool newcomer =
-        messages_ == 0 && Loop::monotonic_ms() - started_ms_ < service_.pace.newcomer_ms;
+        messages_ == 0 && Loop::monotonic_ms() - arrived_ms_ < service_.pace.newcomer_ms;
     return state_ != in_mail && !newcomer;
 }
 

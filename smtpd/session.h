@@ -162,6 +162,7 @@ class Session {
     int errors_ = 0, junk_ = 0, overshoot_ = 0, auth_failures_ = 0;
     uint64_t messages_ = 0, recipients_ = 0;
     int64_t started_ms_, session_end_ms_;
+    int64_t arrived_ms_; // when the server was last done with what comes before mail: TLS, AUTH
 };
 
 } // namespace tambo::smtpd

@@ -280,6 +280,24 @@ TEST_CASE("a draining process spares who has just come and who is in the middle 
     CHECK_FALSE(drained);
 }
 
+TEST_CASE("a client that was long about its login is a newcomer behind it") {
+    Talk talk(Role::submission, Door::submission);
+    World& world = talk.world;
+    world.service.pace.newcomer_ms = 300;
+    CHECK(talk.gets("EHLO x\r\n", "250 STARTTLS\r\n"));
+    world.run([](World& w) -> task<> { co_await sleep_ms(w.nursery, 400); }(world));
+    CHECK(talk.gets("STARTTLS\r\n", "220 "));
+    world.run([](net::Stream& client) -> task<> {
+        const TlsContext context = client_tls();
+        co_await client.start_tls_client(context, TlsPeer{"mx.example", true});
+    }(talk.client));
+    CHECK(talk.gets("EHLO x\r\n", "250 AUTH"));
+    world.run([](World& w) -> task<> { co_await sleep_ms(w.nursery, 400); }(world));
+    CHECK(talk.gets("AUTH PLAIN AGFsaWNlQGxvY2FsLnRlc3QAc2VjcmV0\r\n", "235 "));
+    world.server.drain(5000, [] {});
+    CHECK(talk.gets("MAIL FROM:<alice@local.test>\r\n", "250 "));
+}
+
 TEST_CASE("at the end of a drain everybody is told to come again") {
     Talk talk;
     World& world = talk.world;
