@@ -289,7 +289,8 @@ TEST_CASE("a client that was long about its login is a newcomer behind it") {
     CHECK(talk.gets("STARTTLS\r\n", "220 "));
     world.run([](net::Stream& client) -> task<> {
         const TlsContext context = client_tls();
-        co_await client.start_tls_client(context, TlsPeer{"mx.example", true});
+        const TlsPeer peer{"mx.example", {}};
+        co_await client.start_tls_client(context, peer);
     }(talk.client));
     CHECK(talk.gets("EHLO x\r\n", "250 AUTH"));
     world.run([](World& w) -> task<> { co_await sleep_ms(w.nursery, 400); }(world));
