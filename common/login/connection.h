@@ -28,6 +28,7 @@ struct Pace {
     // does not take what it asked for.
     int64_t stalled_ms = 0;
     int64_t linger_ms = 2'000; // for the client to close first
+    int64_t quiet_ms = 1'000;  // between two commands, when the process drains; see Server::drain
 };
 
 // Kept by the process; outlives all connections.
@@ -68,6 +69,9 @@ class Connection {
     bool session_asked = false;           // and perhaps a session of it
     int session_fd = -1;                  // while bytes are carried; owned by the relay
     uint64_t bytes_in = 0, bytes_out = 0; // while they are carried
+    // Since when the session has had the last word, which the client has been sent whole; nullopt:
+    // the client waits for an answer. While bytes are carried.
+    std::optional<int64_t> quiet_since_ms;
 
   private:
     int64_t started_ms_;

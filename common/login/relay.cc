@@ -73,6 +73,7 @@ task<> Relay::pump_up() {
         const auto piece = co_await connection_->io.read_some(kPiece);
         const size_t size = piece.size();
         connection_->bytes_in += size;
+        connection_->quiet_since_ms.reset();
         last_words_.clear();
         session_.put(piece);
         co_await session_.flush();
@@ -109,10 +110,12 @@ task<> Relay::pump_down() {
         const auto piece = co_await session_.read_some(kPiece);
         session_ended_ = false;
         const size_t size = piece.size();
+        const uint64_t heard = connection_->bytes_in;
         connection_->bytes_out += size;
         keep_last_words(piece);
         connection_->io.put(piece);
         co_await connection_->io.flush();
+        if (connection_->bytes_in == heard) connection_->quiet_since_ms = Loop::monotonic_ms();
         co_await breathe(size, since_pause);
     }
 }

@@ -6,10 +6,13 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
+
 namespace tambo::login {
 
 namespace {
 constexpr int64_t kLastWordsMs = 1000; // after the grace time
+constexpr int64_t kDrainStepMs = 50;
 } // namespace
 
 Server::Server(Service& service)
@@ -111,12 +114,26 @@ void Server::drain(int64_t grace_ms) {
 }
 
 task<> Server::cut_off(int64_t grace_ms) {
-    co_await sleep_ms(service_.nursery, grace_ms);
-    for (const Connection* connection : service_.connections) {
-        if (connection->session_fd >= 0) ::shutdown(connection->session_fd, SHUT_RDWR);
+    const int64_t start_ms = Loop::monotonic_ms(), step_ms = std::min(grace_ms, kDrainStepMs);
+    int64_t spent_ms = 0;
+    while (spent_ms < grace_ms) {
+        end_sessions(std::max(kDrainStepMs, service_.pace.quiet_ms - spent_ms / 2));
+        co_await sleep_ms(service_.nursery, step_ms);
+        spent_ms = Loop::monotonic_ms() - start_ms;
     }
+    end_sessions(-1);
     co_await sleep_ms(service_.nursery, kLastWordsMs);
     if (on_finished) on_finished();
+}
+
+// quiet_ms negative: all of them.
+void Server::end_sessions(int64_t quiet_ms) {
+    const int64_t now_ms = Loop::monotonic_ms();
+    for (const Connection* connection : service_.connections) {
+        const auto since_ms = connection->quiet_since_ms;
+        const bool ends = quiet_ms < 0 || (since_ms && now_ms - *since_ms >= quiet_ms);
+        if (ends && connection->session_fd >= 0) ::shutdown(connection->session_fd, SHUT_RDWR);
+    }
 }
 
 } // namespace tambo::login

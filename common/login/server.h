@@ -26,7 +26,9 @@ class Server {
     // Starts to serve, or tells the client that there are too many.
     void accept(UniqueFd socket, const net::SocketAddress& peer, Door door);
     // No new connections; calls on_finished when the last has ended, at the latest a moment after
-    // grace_ms (what still runs then loses its session).
+    // grace_ms (what still runs then loses its session). A session whose client has had its answers
+    // and asks for nothing more ends sooner: behind pace.quiet_ms of that at first, and the longer
+    // the others have been waiting, the less it takes.
     void drain(int64_t grace_ms);
     bool accepting() const { return accepting_; }
 
@@ -41,6 +43,7 @@ class Server {
     void close_listeners();
     void connection_ended();
     task<> cut_off(int64_t grace_ms);
+    void end_sessions(int64_t quiet_ms);
 
     Service& service_;
     std::vector<std::unique_ptr<net::Listener>> listeners_;

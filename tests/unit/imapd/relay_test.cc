@@ -187,6 +187,34 @@ TEST_CASE_METHOD(Fixture, "draining lets sessions end, then tells them to") {
     CHECK(finished);
 }
 
+TEST_CASE_METHOD(Fixture, "draining ends a quiet session soon, and one with a command later") {
+    service.pace.quiet_ms = 60;
+    std::optional<Client> quiet_session, busy_session;
+    auto quiet = log_in(quiet_session);
+    quiet_session->send("x OK Logged in\r\n");
+    CHECK(quiet->said() == "x OK Logged in\r\n");
+    auto busy = log_in(busy_session);
+    busy_session->send("x OK Logged in\r\n");
+    CHECK(busy->said() == "x OK Logged in\r\n");
+    busy->send("1 NOOP\r\n");
+    busy->settle();
+    server->drain(60'000);
+    for (int i = 0; i < 3000 && !quiet->closed; ++i) {
+        quiet->settle();
+        ::usleep(1000);
+    }
+    CHECK(quiet->received == "* BYE [UNAVAILABLE] The session has ended, connect again\r\n");
+    busy->settle();
+    CHECK_FALSE(busy->closed);
+    CHECK(busy_session->said() == "1 NOOP\r\n");
+    busy_session->send("1 OK\r\n");
+    for (int i = 0; i < 3000 && !busy->closed; ++i) {
+        busy->settle();
+        ::usleep(1000);
+    }
+    CHECK(busy->received == "1 OK\r\n* BYE [UNAVAILABLE] The session has ended, connect again\r\n");
+}
+
 TEST_CASE_METHOD(Fixture, "there is a limit of connections") {
     service.config.sessions_max = 1;
     auto first = connect();
