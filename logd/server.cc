@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kRecentBytes = 16u << 20;
 constexpr size_t kReadBackBytes = 8u << 20;
 constexpr size_t kPageRows = 30; // each at most 2 KiB: a page fits a datagram
-constexpr int kBatch = 256;
+constexpr int kBatches = 32;     // then others have their turn
 
 task<ipc::AdminAnswer> as_task(ipc::AdminAnswer answer) {
     co_return answer;
@@ -83,23 +83,22 @@ void Server::load_recent() {
 }
 
 void Server::receive(Source& source) {
-    Datagram datagram; // its buffer serves them all
-    for (int i = 0; i < kBatch; ++i) {
-        const auto status =
-            receive_datagram(source.socket.get(), limits::ipc_message_bytes, 0, datagram);
-        if (status == ReceiveStatus::would_block) break;
-        if (status == ReceiveStatus::closed) { // the process and its successor are gone for good
-            source.watch.disarm_read();
-            loop_.post([this, instance = source.instance] { forget(instance); });
-            break;
+    Batch batch;
+    for (int i = 0; i < kBatches && (i == 0 || batch.full) && !batch.closed; ++i) {
+        batch = receive_batch(source.socket.get(), 0);
+        for (const Datagram& datagram : batch.datagrams) {
+            auto record = log::decode(datagram.bytes);
+            if (!record) {
+                ++malformed_;
+                continue;
+            }
+            record->daemon = source.instance;
+            accept(*record);
         }
-        auto record = log::decode(datagram.bytes);
-        if (!record) {
-            ++malformed_;
-            continue;
-        }
-        record->daemon = source.instance;
-        accept(*record);
+    }
+    if (batch.closed) { // the process and its successor are gone for good
+        source.watch.disarm_read();
+        loop_.post([this, instance = source.instance] { forget(instance); });
     }
     flush_later();
 }

@@ -18,7 +18,9 @@ constexpr size_t kOutgoingMax = 64u << 20;
 Channel::Channel(Nursery& nursery, std::string peer_name)
     : nursery_(nursery), peer_(std::move(peer_name)) {}
 
-Channel::~Channel() { check(pending_.empty(), "a channel goes while a call waits"); }
+Channel::~Channel() {
+    check(pending_.empty(), "a channel goes while a call waits");
+}
 
 void Channel::attach(UniqueFd socket) {
     if (connected()) drop("replaced");
@@ -78,7 +80,8 @@ void Channel::transmit(std::string bytes, std::span<const int> fds) {
         }
     }
     Outgoing waiting{std::move(bytes), {}};
-    for (const int fd : fds) waiting.fds.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    for (const int fd : fds)
+        waiting.fds.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
     outgoing_bytes_ += waiting.bytes.size();
     outgoing_.push_back(std::move(waiting));
     watch_->arm_write(0);
@@ -89,7 +92,8 @@ void Channel::flush() {
     while (!outgoing_.empty()) {
         Outgoing& first = outgoing_.front();
         std::vector<int> fds;
-        for (const auto& fd : first.fds) fds.push_back(fd.get());
+        for (const auto& fd : first.fds)
+            fds.push_back(fd.get());
         const auto status = send_datagram(socket_.get(), first.bytes, {}, fds);
         if (status == SendStatus::would_block) {
             watch_->arm_write(0);
@@ -110,12 +114,14 @@ void Channel::on_ready(void* self, unsigned what) {
 void Channel::receive_all() {
     const uint64_t attachment = attachments_;
     // Bounded, so that one busy peer does not starve the others.
-    for (int i = 0; i < 64 && connected() && attachment == attachments_; ++i) {
-        Datagram datagram;
-        const auto status = receive_datagram(socket_.get(), limits::ipc_message_bytes,
-                                             limits::ipc_fds_max, datagram);
-        if (status == ReceiveStatus::would_block) return;
-        if (status == ReceiveStatus::closed) {
+    bool more = true;
+    for (int i = 0; i < 8 && more; ++i) {
+        Batch batch = receive_batch(socket_.get(), limits::ipc_fds_max);
+        for (Datagram& datagram : batch.datagrams) {
+            receive(std::move(datagram));
+            if (!connected() || attachment != attachments_) return;
+        }
+        if (batch.closed) {
             if (may_hang_up) {
                 lose();
             } else {
@@ -123,13 +129,17 @@ void Channel::receive_all() {
             }
             return;
         }
-        const auto header = decode_header(datagram.bytes);
-        if (!header) {
-            drop("malformed frame");
-            return;
-        }
-        dispatch(Frame{*header, std::move(datagram.bytes), std::move(datagram.fds)});
+        more = batch.full;
     }
+}
+
+void Channel::receive(Datagram datagram) {
+    const auto header = decode_header(datagram.bytes);
+    if (!header) {
+        drop("malformed frame");
+        return;
+    }
+    dispatch(Frame{*header, std::move(datagram.bytes), std::move(datagram.fds)});
 }
 
 void Channel::dispatch(Frame frame) {
@@ -153,14 +163,13 @@ void Channel::dispatch(Frame frame) {
     }
 }
 
-Channel::Exchange Channel::exchange(uint16_t type, Writer& request, Loss loss,
-                                    int64_t timeout_ms) {
+Channel::Exchange Channel::exchange(uint16_t type, Writer& request, Loss loss, int64_t timeout_ms) {
     const FrameHeader header{type, FrameHeader::request, 0, ++last_id_};
     return Exchange(*this, header, request, loss, timeout_ms);
 }
 
-Channel::Exchange::Exchange(Channel& channel, FrameHeader header, Writer& request, Loss loss,
-                            int64_t timeout_ms)
+Channel::Exchange::Exchange(
+    Channel& channel, FrameHeader header, Writer& request, Loss loss, int64_t timeout_ms)
     : channel_(channel), header_(header), request_(request), loss_(loss), timeout_ms_(timeout_ms),
       timer_(
           channel.nursery_.loop(),
@@ -171,7 +180,9 @@ Channel::Exchange::Exchange(Channel& channel, FrameHeader header, Writer& reques
           },
           this) {}
 
-Channel::Exchange::~Exchange() { channel_.pending_.erase(header_.id); }
+Channel::Exchange::~Exchange() {
+    channel_.pending_.erase(header_.id);
+}
 
 bool Channel::Exchange::await_ready() {
     if (!channel_.nursery_.cancelled()) return false;

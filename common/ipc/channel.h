@@ -9,6 +9,7 @@
 #include "common/event/nursery.h"
 #include "common/ipc/codec.h"
 #include "common/ipc/frame.h"
+#include "common/sys/fdpass.h"
 
 #include <deque>
 #include <functional>
@@ -79,12 +80,16 @@ class Channel {
     void transmit(std::string bytes, std::span<const int> fds);
     static void on_ready(void* self, unsigned what);
     void receive_all();
+    void receive(Datagram datagram);
     void lose(); // drop() without the event
     void dispatch(Frame frame);
     void flush();
     template <class M, class T>
-    static task<> answer(Channel& channel, T& self, task<typename M::Reply> (T::*handler)(M),
-                         M message, uint64_t id);
+    static task<> answer(Channel& channel,
+                         T& self,
+                         task<typename M::Reply> (T::*handler)(M),
+                         M message,
+                         uint64_t id);
 
     Nursery& nursery_;
     std::string peer_;
@@ -152,8 +157,8 @@ bool Channel::send(const M& message) {
 }
 
 template <class M, class T>
-task<> Channel::answer(Channel& channel, T& self, task<typename M::Reply> (T::*handler)(M),
-                       M message, uint64_t id) {
+task<> Channel::answer(
+    Channel& channel, T& self, task<typename M::Reply> (T::*handler)(M), M message, uint64_t id) {
     const uint64_t attachment = channel.attachments_;
     channel.handlers_running_++;
     struct Running {

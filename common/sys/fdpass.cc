@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 namespace tambo {
 
@@ -31,8 +32,8 @@ void take_fds(msghdr& message, std::vector<UniqueFd>& fds) {
 
 } // namespace
 
-SendStatus send_datagram(int socket, std::string_view head, std::string_view body,
-                         std::span<const int> fds) {
+SendStatus
+send_datagram(int socket, std::string_view head, std::string_view body, std::span<const int> fds) {
     check(fds.size() <= kFdsMax, "too many descriptors in a datagram");
     iovec parts[2] = {{const_cast<char*>(head.data()), head.size()},
                       {const_cast<char*>(body.data()), body.size()}};
@@ -52,15 +53,19 @@ SendStatus send_datagram(int socket, std::string_view head, std::string_view bod
     for (;;) {
         if (::sendmsg(socket, &message, MSG_NOSIGNAL) >= 0) return SendStatus::sent;
         switch (errno) {
-        case EINTR: continue;
+        case EINTR:
+            continue;
         case EAGAIN:
         case ENOBUFS:
-        case ETOOMANYREFS: return SendStatus::would_block;
+        case ETOOMANYREFS:
+            return SendStatus::would_block;
         case EPIPE:
         case ECONNRESET:
         case ENOTCONN:
-        case ECONNREFUSED: return SendStatus::closed;
-        default: throw_errno("sendmsg");
+        case ECONNREFUSED:
+            return SendStatus::closed;
+        default:
+            throw_errno("sendmsg");
         }
     }
 }
@@ -96,6 +101,45 @@ ReceiveStatus receive_datagram(int socket, size_t max_bytes, size_t max_fds, Dat
     }
     into.bytes.assign(room.data(), static_cast<size_t>(n));
     return ReceiveStatus::received;
+}
+
+Batch receive_batch(int socket, size_t max_fds) {
+    // From the heap, so that threads which receive nothing pay nothing; and of these pages only
+    // those are there that were written.
+    static thread_local std::unique_ptr<char[]> room;
+    if (!room) room.reset(new char[Batch::kBatch * limits::ipc_message_bytes]);
+    std::array<mmsghdr, Batch::kBatch> messages{};
+    std::array<iovec, Batch::kBatch> parts;
+    alignas(cmsghdr) char control[Batch::kBatch][CMSG_SPACE(kFdsMax * sizeof(int))];
+    for (size_t i = 0; i < messages.size(); ++i) {
+        parts[i] = {room.get() + i * limits::ipc_message_bytes, limits::ipc_message_bytes};
+        msghdr& header = messages[i].msg_hdr;
+        header.msg_iov = &parts[i];
+        header.msg_iovlen = 1;
+        header.msg_control = control[i];
+        header.msg_controllen = sizeof control[i];
+    }
+    int n = 0;
+    do {
+        n = ::recvmmsg(socket, messages.data(), Batch::kBatch, MSG_CMSG_CLOEXEC | MSG_DONTWAIT,
+                       nullptr);
+    } while (n < 0 && errno == EINTR);
+    Batch batch;
+    if (n < 0 && errno != EAGAIN && errno != ECONNRESET) throw_errno("recvmmsg");
+    batch.closed = n < 0 && errno == ECONNRESET;
+    batch.full = n == static_cast<int>(Batch::kBatch);
+    for (int i = 0; i < n; ++i) {
+        mmsghdr& message = messages[static_cast<size_t>(i)];
+        Datagram datagram;
+        take_fds(message.msg_hdr, datagram.fds); // also of those behind a bad one: they are ours
+        const bool truncated = (message.msg_hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+        if (message.msg_len == 0 || truncated || datagram.fds.size() > max_fds) batch.closed = true;
+        if (batch.closed) continue;
+        datagram.bytes.assign(static_cast<const char*>(message.msg_hdr.msg_iov->iov_base),
+                              message.msg_len);
+        batch.datagrams.push_back(std::move(datagram));
+    }
+    return batch;
 }
 
 std::pair<UniqueFd, UniqueFd> socket_pair(int type) {

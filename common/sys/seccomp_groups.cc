@@ -18,6 +18,7 @@ constexpr std::string_view kEveryProcess =
     "preadv write writev pwrite64 pwritev lseek close close_range dup dup2 dup3 fcntl fcntl64 "
     "fstat newfstatat fstatfs poll ppoll select pselect6 epoll_create1 epoll_ctl epoll_wait "
     "epoll_pwait eventfd2 timerfd_create timerfd_settime timerfd_gettime pipe2 recvmsg "
+    "recvmmsg "
     "recvfrom sendmsg sendto shutdown getsockopt setsockopt getsockname getpeername "
     "clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time getrandom getpid "
     "gettid getppid getuid geteuid getgid getegid getgroups getrlimit getrusage times uname "

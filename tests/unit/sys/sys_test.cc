@@ -34,6 +34,49 @@ TEST_CASE("a datagram carries bytes and descriptors") {
     CHECK(receive_datagram(b.get(), 4, 0, got) == ReceiveStatus::closed);
 }
 
+TEST_CASE("datagrams come in batches, in order, each with its descriptors") {
+    auto [a, b] = socket_pair(SOCK_SEQPACKET);
+    CHECK(receive_batch(b.get(), 1).datagrams.empty());
+    const UniqueFd null = open_or_throw("/dev/null", O_RDONLY);
+    const std::array<int, 1> fds{null.get()};
+    for (int i = 0; i < 11; ++i) {
+        const auto with = std::span<const int>(fds).first(i % 3 == 0 ? 1 : 0);
+        CHECK(send_datagram(a.get(), "n", cat(i), with) == SendStatus::sent);
+    }
+    Batch first = receive_batch(b.get(), 1);
+    CHECK(first.full);
+    const Batch rest = receive_batch(b.get(), 1);
+    CHECK_FALSE(rest.full);
+    CHECK_FALSE(rest.closed);
+    for (const Datagram& one : rest.datagrams) {
+        first.datagrams.push_back({one.bytes, {}});
+    }
+    REQUIRE(first.datagrams.size() == 11);
+    for (size_t i = 0; i < 11; ++i)
+        CHECK(first.datagrams[i].bytes == cat("n", i));
+    for (size_t i = 0; i < 8; ++i)
+        CHECK(first.datagrams[i].fds.size() == (i % 3 == 0 ? 1 : 0));
+    CHECK(::fcntl(first.datagrams[3].fds[0].get(), F_GETFD) == FD_CLOEXEC);
+    REQUIRE(rest.datagrams.size() == 3);
+    CHECK(rest.datagrams[1].fds.size() == 1);
+
+    // One with too many descriptors, and all behind it, are not there; those before it are.
+    CHECK(send_datagram(a.get(), "good", "", {}) == SendStatus::sent);
+    CHECK(send_datagram(a.get(), "bad", "", fds) == SendStatus::sent);
+    CHECK(send_datagram(a.get(), "late", "", fds) == SendStatus::sent);
+    const Batch broken = receive_batch(b.get(), 0);
+    CHECK(broken.closed);
+    REQUIRE(broken.datagrams.size() == 1);
+    CHECK(broken.datagrams[0].bytes == "good");
+
+    CHECK(send_datagram(a.get(), "last words", "", {}) == SendStatus::sent);
+    a.reset();
+    const Batch last = receive_batch(b.get(), 0);
+    CHECK(last.closed);
+    REQUIRE(last.datagrams.size() == 1);
+    CHECK(last.datagrams[0].bytes == "last words");
+}
+
 TEST_CASE("a file is replaced whole") {
     char dir[] = "/tmp/tambo-sys-XXXXXX";
     REQUIRE(::mkdtemp(dir) != nullptr);
@@ -59,7 +102,8 @@ TEST_CASE("an event survives its datagram, a cut one does not") {
     REQUIRE(back);
     CHECK(back->fields == r.fields);
     CHECK(back->level == r.level);
-    for (size_t cut = 0; cut < wire.size(); ++cut) CHECK_FALSE(log::decode(wire.substr(0, cut)));
+    for (size_t cut = 0; cut < wire.size(); ++cut)
+        CHECK_FALSE(log::decode(wire.substr(0, cut)));
 }
 
 TEST_CASE("events reach the sink and are counted when they cannot") {
@@ -101,27 +145,32 @@ TEST_CASE("a burst of events waits for a slow reader, in order, and is bounded")
             REQUIRE(record->dropped_before == 0);
         }
     };
-    while (!log::flush()) read_all();
+    while (!log::flush())
+        read_all();
     read_all();
     CHECK(next == kEvents);
 
     // More than may wait: counted, and told with the next event that finds room.
     const std::string filling(1000, 'x');
-    for (int i = 0; i < 20'000; ++i) log::Event("x.y").with("filling", filling);
+    for (int i = 0; i < 20'000; ++i)
+        log::Event("x.y").with("filling", filling);
     const auto lost = log::dropped() - before;
     CHECK(lost > 1000);
     CHECK(told == 2);
     const auto take = [&] {
-        while (receive_datagram(b.get(), 4096, 0, got) == ReceiveStatus::received) continue;
+        while (receive_datagram(b.get(), 4096, 0, got) == ReceiveStatus::received)
+            continue;
     };
-    while (!log::flush()) take();
+    while (!log::flush())
+        take();
     take();
     log::Event("x.last");
     REQUIRE(receive_datagram(b.get(), 4096, 0, got) == ReceiveStatus::received);
     CHECK(log::decode(got.bytes)->dropped_before == lost);
 
     // Nobody reads any more: what waits is lost, and counted.
-    for (int i = 0; i < 5'000; ++i) log::Event("x.y").with("filling", filling);
+    for (int i = 0; i < 5'000; ++i)
+        log::Event("x.y").with("filling", filling);
     const auto unread = log::dropped();
     b.reset();
     CHECK(log::flush());
