@@ -1,8 +1,10 @@
 #include "authd/peer.h"
 
+#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/sys/log.h"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 
@@ -12,6 +14,17 @@ namespace {
 
 constexpr size_t kExchangesMax = 10'000; // of one peer
 constexpr size_t kSessionsMax = 100'000; // of one peer; imap.sessions_max can be no more
+
+// Of what a daemon says of a connection (session, address, TLS), and of why the keeper attaches none.
+constexpr size_t kTextMax = 256;
+constexpr size_t kHintMax = limits::imap_line_prelogin_bytes; // a tag
+
+// What goes on to the keeper, or is kept, must leave room for what is added to it.
+bool is_bounded(const ipc::SaslStart& start) {
+    const size_t longest = std::max({start.client_ip.size(), start.sid.size(), start.tls.size(),
+                                     start.channel_binding.size()});
+    return longest <= kTextMax && start.session_hint.size() <= kHintMax;
+}
 
 // What a daemon serves logins for; master's word, as the peer's name is. Whoever is not here has no
 // clients that log in.
@@ -69,6 +82,7 @@ void Peer::forget_clients() {
 }
 
 task<ipc::ConnectionVerdict> Peer::opened(ipc::ConnectionOpened message) {
+    if (message.client_ip.size() > kTextMax) co_return ipc::ConnectionVerdict{false, "malformed"};
     auto verdict = service_.throttle().open(message.service, message.client_ip);
     if (verdict.allowed) connections_[{message.service, message.client_ip}]++;
     co_return verdict;
@@ -113,6 +127,10 @@ task<ipc::SaslAnswer> Peer::sasl_start(ipc::SaslStart message) {
         refused.reason = "class";
         co_return refused;
     }
+    if (!is_bounded(message)) {
+        refused.reason = "malformed";
+        co_return refused;
+    }
     message.service = *service;
     if (*service == ipc::Service::submission) message.session.reset();
     const auto mechanism = smtp::find_mechanism(message.mechanism);
@@ -124,6 +142,7 @@ task<ipc::SaslAnswer> Peer::sasl_start(ipc::SaslStart message) {
     std::optional<std::string_view> initial;
     if (exchange.start.has_initial) initial = exchange.start.initial;
     const auto state = exchange.sasl.start(initial);
+    wipe(exchange.start.initial);
     auto answer = co_await progress(std::move(exchange), state);
     co_return answer;
 }
@@ -277,7 +296,7 @@ task<ipc::SaslAnswer> Peer::attach(Exchange exchange, Account account) {
         try {
             auto attached_answer = co_await service_.keeper().call(std::move(attach));
             attached = attached_answer.attached;
-            answer.reason = attached_answer.reason;
+            answer.reason = attached_answer.reason.substr(0, kTextMax);
         } catch (const ipc::PeerLost&) {
             answer.reason = "keeper";
         }

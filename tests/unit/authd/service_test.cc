@@ -60,12 +60,13 @@ struct Keeper {
     Id attached;
     ipc::Service service = ipc::Service::local;
     bool attaches = true;
+    std::string reason = "busy";
     std::string protocol_bytes;
     task<ipc::AttachAnswer> attach(ipc::AttachSession message) {
         attached = message.account;
         service = message.service;
         protocol_bytes = message.client.valid() ? "fd" : "none";
-        co_return ipc::AttachAnswer{attaches, attaches ? "" : "busy"};
+        co_return ipc::AttachAnswer{attaches, attaches ? "" : reason};
     }
     void kick(ipc::KickAccount) {}
 };
@@ -298,6 +299,55 @@ TEST_CASE("a session that nobody serves is not counted") {
     CHECK(log_in_as(s, "alice", "a1") == ""); // the same connection: still one
     CHECK(log_in_as(s, "alice", "a2") == "");
     CHECK(log_in_as(s, "alice", "a3") == "sessions");
+}
+
+namespace {
+
+// A login in two steps, which leaves most of the first datagram to one field: it is as long as can be.
+task<> log_in_slowly(Suite& s, std::string ipc::SaslStart::*field, ipc::SaslAnswer& out) {
+    auto [mine, theirs] = socket_pair(SOCK_STREAM);
+    ipc::SaslStart start;
+    start.mechanism = "LOGIN";
+    start.session = std::move(theirs);
+    const size_t rest = limits::ipc_message_bytes - ipc::kHeaderBytes - ipc::encode(start).size();
+    (start.*field).assign(rest, 'x');
+    out = co_await s.client.call(std::move(start));
+    for (const auto* word : {"alice@example.test", "alice-secret"}) {
+        if (out.state != ipc::SaslState::challenge) break;
+        ipc::SaslContinue next;
+        next.exchange = out.exchange;
+        next.data = word;
+        out = co_await s.client.call(std::move(next));
+    }
+    s.loop.stop();
+}
+
+} // namespace
+
+TEST_CASE("P8: what a daemon says of a client is bounded before it goes on to the keeper") {
+    for (auto* field : {&ipc::SaslStart::session_hint, &ipc::SaslStart::sid,
+                        &ipc::SaslStart::client_ip, &ipc::SaslStart::tls,
+                        &ipc::SaslStart::channel_binding}) {
+        Suite s;
+        ipc::SaslAnswer answer;
+        s.nursery.spawn(log_in_slowly(s, field, answer));
+        s.loop.run();
+        CHECK(answer.state == ipc::SaslState::refused);
+        CHECK(answer.reason == "malformed");
+        CHECK(s.keeper.attached.is_nil());
+        CHECK(log_in_as(s, "alice", "a1") == ""); // authd and its peer go on
+    }
+}
+
+TEST_CASE("P8: why the keeper attaches no session is bounded before it goes on") {
+    Suite s;
+    s.keeper.attaches = false;
+    const ipc::AttachAnswer least{false, ""};
+    const size_t rest = limits::ipc_message_bytes - ipc::kHeaderBytes - ipc::encode(least).size();
+    s.keeper.reason.assign(rest, 'x');
+    CHECK(log_in_as(s, "alice", "a1") == std::string(256, 'x'));
+    s.keeper.attaches = true;
+    CHECK(log_in_as(s, "alice", "a1") == "");
 }
 
 TEST_CASE("the sessions of a daemon end with it") {
