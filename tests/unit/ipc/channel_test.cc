@@ -17,6 +17,10 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
 
 using namespace tambo;
 using namespace tambo::ipc;
@@ -297,4 +301,49 @@ TEST_CASE("an enum beyond its last value is refused") {
     std::string wire = encode(answer);
     wire[0] = 4;
     CHECK_FALSE(decode<DnsAnswer>(wire));
+}
+
+namespace {
+
+task<> ask_server(Loop& loop, Channel& channel, AdminRequest request, AdminAnswer& out) {
+    out = co_await channel.call(std::move(request));
+    loop.stop();
+}
+
+} // namespace
+
+// RULES.md A12.
+TEST_CASE("an answer to the command line that fits no datagram is an error, and ends nobody") {
+    char directory[] = "/tmp/tambo-ipc-XXXXXX";
+    REQUIRE(::mkdtemp(directory) != nullptr);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    cat(directory, "/socket").copy(address.sun_path, sizeof address.sun_path - 1);
+    const auto* raw = reinterpret_cast<const sockaddr*>(&address);
+    UniqueFd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    REQUIRE(::bind(listener.get(), raw, sizeof address) == 0);
+    REQUIRE(::listen(listener.get(), 5) == 0);
+    UniqueFd client(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(client.get(), raw, sizeof address) == 0);
+
+    Loop loop;
+    Nursery nursery(loop);
+    AdminServer server(nursery, std::move(listener));
+    Channel command(nursery, "daemon");
+    command.attach(std::move(client));
+    AdminAnswer answer;
+    for (const auto& [verb, error] : {std::pair<std::string, std::string>{
+                                          std::string(60'000, '\1'), "the answer is too long"},
+                                      {"nothing", "unknown verb nothing; known:"}}) {
+        AdminRequest request;
+        request.verb = verb;
+        nursery.spawn(ask_server(loop, command, request, answer));
+        loop.run();
+        CHECK(answer.error == error);
+        CHECK(answer.exit_code != 0);
+    }
+    nursery.cancel();
+    command.drop("end");
+    ::unlink(address.sun_path);
+    ::rmdir(directory);
 }
