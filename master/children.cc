@@ -46,7 +46,9 @@ Children::Slot::Slot(Children& its_owner, const Service& its_service, size_t its
 
 Children::Children(Nursery& nursery, Surroundings& around)
     : nursery_(nursery), around_(around),
-      stage_stopped_(static_cast<size_t>(Stage::last_) + 1, false) {
+      stage_stopped_(static_cast<size_t>(Stage::last_) + 1, false),
+      rewire_(
+          nursery.loop(), [](void* self) { static_cast<Children*>(self)->rewire(); }, this) {
     for (const Service& service : services()) {
         for (size_t i = 0; i < process_count(service, around.config); ++i) {
             slots_.push_back(std::make_unique<Slot>(*this, service, i));

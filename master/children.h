@@ -11,7 +11,9 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tambo::master {
@@ -63,6 +65,7 @@ class Children {
     void on_hello(Child& child, const std::string& build_id);
     void on_ready(Child& child);
     void on_retired(Child& child);
+    void on_unwired(Child& child, const std::string& peer);
     void report_fault(Child& child, const ipc::Fault& fault);
 
     bool all_ready() const;
@@ -102,6 +105,11 @@ class Children {
     void begin(Child& child);
     void send_boot(Child& child);
     void wire(Child& child);
+    void connect(Child& child, Child& peer);
+    void rewire_later(const Child& child, const Child& peer);
+    void rewire();
+    bool rewire(uint64_t start_number, uint64_t peer_start_number);
+    Child* find_started(uint64_t start_number);
     void send_files(Child& child, bool at_start);
     void send_configuration(Child& child);
     void ended(std::unique_ptr<Child> child, int status);
@@ -115,6 +123,8 @@ class Children {
     std::vector<std::unique_ptr<Slot>> slots_;
     std::vector<std::unique_ptr<Child>> children_;
     std::vector<bool> stage_stopped_;
+    std::set<std::pair<uint64_t, uint64_t>> unwired_; // by their start numbers
+    Timer rewire_;
     uint64_t start_counter_ = 0;
     bool were_ready_ = false;
     bool storage_ended_cleanly_ = true;

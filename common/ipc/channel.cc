@@ -21,7 +21,10 @@ Channel::Channel(Nursery& nursery, std::string peer_name)
 Channel::~Channel() { check(pending_.empty(), "a channel goes while a call waits"); }
 
 void Channel::attach(UniqueFd socket) {
-    if (connected()) drop("replaced");
+    if (connected()) {
+        say_lost("replaced");
+        lose();
+    }
     set_nonblocking(socket.get());
     socket_ = std::move(socket);
     ++attachments_;
@@ -39,8 +42,13 @@ void Channel::attach(UniqueFd socket) {
 
 void Channel::drop(std::string_view why) {
     if (!connected()) return;
-    log::Event("ipc.peer_lost", log::Level::notice).with("peer", peer_).with("why", why);
+    say_lost(why);
     lose();
+    if (on_unwired) on_unwired();
+}
+
+void Channel::say_lost(std::string_view why) const {
+    log::Event("ipc.peer_lost", log::Level::notice).with("peer", peer_).with("why", why);
 }
 
 void Channel::lose() {

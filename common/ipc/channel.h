@@ -67,6 +67,8 @@ class Channel {
     // A peer that hangs up is no event: it asked what it wanted to know.
     bool may_hang_up = false;
     std::function<void()> on_lost;     // the socket closed
+    // The same, behind it, for whoever gives the sockets; not when it has given another one.
+    std::function<void()> on_unwired;
     std::function<void()> on_attached; // a (new) socket is there
 
   private:
@@ -83,7 +85,8 @@ class Channel {
     bool keep(std::string bytes, std::span<const int> fds);
     static void on_ready(void* self, unsigned what);
     void receive_all();
-    void lose(); // drop() without the event
+    void say_lost(std::string_view why) const;
+    void lose(); // drop() without the event and on_unwired
     void dispatch(Frame frame);
     void flush();
     template <class M, class T>

@@ -27,6 +27,7 @@ Control::Control(Loop& loop, Nursery& nursery, Boot& boot)
 
 void Control::bind(const std::string& peer, Channel& channel) {
     bound_.emplace_back(peer, &channel);
+    watch(channel);
     if (UniqueFd socket = boot_.take_peer(peer)) channel.attach(std::move(socket));
 }
 
@@ -58,11 +59,16 @@ void Control::attach(const std::string& peer, UniqueFd socket) {
         fresh->name = peer;
         fresh->channel = std::make_unique<Channel>(nursery_, peer);
         fresh->server = make(*fresh->channel);
+        watch(*fresh->channel);
         fresh->channel->attach(std::move(socket));
         dynamic_.push_back(std::move(fresh));
         return;
     }
     log::Event("ipc.unknown_peer", log::Level::error).with("peer", peer);
+}
+
+void Control::watch(Channel& channel) {
+    channel.on_unwired = [this, &channel] { master_.send(Unwired{channel.peer()}); };
 }
 
 void Control::take_peer(PeerSocket message) { attach(message.peer, std::move(message.socket)); }
@@ -71,6 +77,7 @@ void Control::take_gone(PeerGone message) {
     for (auto& known : dynamic_) {
         if (known->name != message.peer) continue;
         known->gone = true;
+        known->channel->on_unwired = nullptr;
         known->channel->drop("gone");
     }
     reap();

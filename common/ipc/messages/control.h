@@ -1,5 +1,6 @@
 // Between master and each child, on the control channel (descriptor 3 of the child). The child ends
-// when this channel ends. Master is the callee of Hello, Ready and Fault; the child of the rest.
+// when this channel ends. Master is the callee of Hello, Ready, Fault, Retired, Unwired and
+// DropTaken; the child of the rest.
 #pragma once
 
 #include "common/base/unique_fd.h"
@@ -28,7 +29,8 @@ struct Configure {
     template <class V> void visit(V& v) { v(generation, config); }
 };
 
-// master -> child: a socket to a peer, at start and whenever the peer was restarted.
+// master -> child: a socket to a peer, at start, whenever the peer was restarted, and after
+// Unwired.
 struct PeerSocket {
     static constexpr uint16_t kType = 0x0103;
     std::string peer; // instance name: "queued", "mx.0", "imapd.3"
@@ -41,6 +43,18 @@ struct PeerGone {
     static constexpr uint16_t kType = 0x0104;
     std::string peer;
     template <class V> void visit(V& v) { v(peer); }
+};
+
+// child -> master: the channel to this peer has closed, for whatever reason. If both still live a
+// second later, they get a new pair: a frame that one of them did not understand must not part them
+// for good.
+struct Unwired {
+    static constexpr uint16_t kType = 0x010E;
+    std::string peer;
+    template <class V>
+    void visit(V& v) {
+        v(peer);
+    }
 };
 
 // master -> child before Start: a listening socket, bound and listening.
