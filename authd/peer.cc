@@ -1,10 +1,13 @@
 #include "authd/peer.h"
 
+#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/sys/log.h"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 namespace tambo::authd {
 
@@ -12,6 +15,18 @@ namespace {
 
 constexpr size_t kExchangesMax = 10'000; // of one peer
 constexpr size_t kSessionsMax = 100'000; // of one peer; imap.sessions_max can be no more
+
+// Of what a daemon says of a connection (session, address, TLS), and of why the keeper attaches
+// none.
+constexpr size_t kTextMax = 256;
+constexpr size_t kHintMax = limits::imap_line_prelogin_bytes; // a tag
+
+// What goes on to the keeper, or is kept, must leave room for what is added to it.
+bool is_bounded(const ipc::SaslStart& start) {
+    const size_t longest = std::max(
+        {start.client_ip.size(), start.sid.size(), start.tls.size(), start.channel_binding.size()});
+    return longest <= kTextMax && start.session_hint.size() <= kHintMax;
+}
 
 // What a daemon serves logins for; master's word, as the peer's name is. Whoever is not here has no
 // clients that log in.
@@ -69,6 +84,7 @@ void Peer::forget_clients() {
 }
 
 task<ipc::ConnectionVerdict> Peer::opened(ipc::ConnectionOpened message) {
+    if (message.client_ip.size() > kTextMax) co_return ipc::ConnectionVerdict{false, "malformed"};
     auto verdict = service_.throttle().open(message.service, message.client_ip);
     if (verdict.allowed) connections_[{message.service, message.client_ip}]++;
     co_return verdict;
@@ -113,6 +129,10 @@ task<ipc::SaslAnswer> Peer::sasl_start(ipc::SaslStart message) {
         refused.reason = "class";
         co_return refused;
     }
+    if (!is_bounded(message)) {
+        refused.reason = "malformed";
+        co_return refused;
+    }
     message.service = *service;
     if (*service == ipc::Service::submission) message.session.reset();
     const auto mechanism = smtp::find_mechanism(message.mechanism);
@@ -124,6 +144,7 @@ task<ipc::SaslAnswer> Peer::sasl_start(ipc::SaslStart message) {
     std::optional<std::string_view> initial;
     if (exchange.start.has_initial) initial = exchange.start.initial;
     const auto state = exchange.sasl.start(initial);
+    wipe(exchange.start.initial);
     auto answer = co_await progress(std::move(exchange), state);
     co_return answer;
 }
@@ -250,49 +271,63 @@ void Peer::close_session(const std::string& sid) {
     sessions_.erase(found);
 }
 
+ipc::AttachSession Peer::session_of(ipc::SaslStart& start, const Account& account) {
+    const ipc::AccountFacts facts = service_.account_facts(account.id);
+    ipc::AttachSession session;
+    session.account = account.id;
+    session.address = account.address;
+    session.service = start.service;
+    session.client = std::move(start.session);
+    session.sid = start.sid;
+    session.client_ip = start.client_ip;
+    session.session_hint = start.session_hint;
+    session.quota_bytes = facts.quota_bytes;
+    session.quota_messages = facts.quota_messages;
+    return session;
+}
+
 // For imapd and pop3d the session's end goes to the keeper from here: a network daemon cannot claim
 // an account that it has no password for.
 task<ipc::SaslAnswer> Peer::attach(Exchange exchange, Account account) {
     ipc::SaslStart& start = exchange.start;
     ipc::SaslAnswer answer;
     answer.login = account.address;
+    Login login;
+    login.account = account.id;
+    login.address = account.address;
+    login.client_ip = start.client_ip;
+    answer.token = service_.token_for(std::move(login));
     if (start.session.valid()) {
         if (!open_session(start, account)) {
             answer.state = ipc::SaslState::unavailable;
             answer.reason = "sessions";
             co_return answer;
         }
-        const ipc::AccountFacts facts = service_.account_facts(account.id);
-        ipc::AttachSession attach;
-        attach.account = account.id;
-        attach.address = account.address;
-        attach.service = start.service;
-        attach.client = std::move(start.session);
-        attach.sid = start.sid;
-        attach.client_ip = start.client_ip;
-        attach.session_hint = start.session_hint;
-        attach.quota_bytes = facts.quota_bytes;
-        attach.quota_messages = facts.quota_messages;
+        ipc::AttachSession attach = session_of(start, account);
         bool attached = false;
+        const std::string token = std::exchange(answer.token, "");
         try {
             auto attached_answer = co_await service_.keeper().call(std::move(attach));
             attached = attached_answer.attached;
-            answer.reason = attached_answer.reason;
+            answer.reason = attached_answer.reason.substr(0, kTextMax);
         } catch (const ipc::PeerLost&) {
             answer.reason = "keeper";
+        }
+        // The right may have ended meanwhile, and the keeper may have been told so before it had
+        // the session (RULES.md A3).
+        if (attached && !service_.is_good(token)) {
+            service_.end_sessions(account.id);
+            attached = false;
+            answer.reason = "changed";
         }
         if (!attached) {
             close_session(start.sid);
             answer.state = ipc::SaslState::unavailable;
             co_return answer;
         }
+        answer.token = token;
     }
     answer.state = ipc::SaslState::accepted;
-    Login login;
-    login.account = account.id;
-    login.address = account.address;
-    login.client_ip = start.client_ip;
-    answer.token = service_.token_for(std::move(login));
     log::Event("auth.accepted")
         .sid(start.sid)
         .with("ip", start.client_ip)

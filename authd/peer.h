@@ -49,6 +49,7 @@ class Peer {
     task<ipc::SaslAnswer> progress(Exchange exchange, smtp::SaslExchange::State state);
     task<ipc::SaslAnswer> finish(Exchange exchange);
     task<ipc::SaslAnswer> attach(Exchange exchange, Account account);
+    ipc::AttachSession session_of(ipc::SaslStart& start, const Account& account);
     bool open_session(const ipc::SaslStart& start, const Account& account);
     void close_session(const std::string& sid);
     task<ipc::SaslAnswer> refuse(Exchange exchange, Claim claim, std::string reason);

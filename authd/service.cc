@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 namespace tambo::authd {
 
@@ -61,7 +62,12 @@ Service::Service(Nursery& nursery,
       config_(std::move(config)), book_(directory, config_), throttle_(config_, clock),
       cache_(clock), tokens_(token_secret(directory), clock),
       local_door_(nursery, [this](uint32_t uid) { return local_user(uid); }),
-      keeper_(nursery, "keeper") {}
+      keeper_(nursery, "keeper") {
+    keeper_.on_attached = [this] {
+        for (const auto& [account, gone] : std::exchange(kicks_, {}))
+            account_changed(account, gone);
+    };
+}
 
 void Service::take_file(const std::string& name, const UniqueFd& file) {
     try {
@@ -100,7 +106,11 @@ void Service::set_full(const Id& account, bool full) {
 
 void Service::account_changed(const Id& account, bool gone) {
     cache_.clear();
-    keeper_.send(ipc::KickAccount{account, gone});
+    if (!keeper_.send(ipc::KickAccount{account, gone})) kicks_[account] |= gone;
+}
+
+void Service::end_sessions(const Id& account) {
+    account_changed(account, !directory_.account(account).has_value());
 }
 
 std::string Service::credentials_digest(const Id& account) {

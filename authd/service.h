@@ -80,8 +80,13 @@ class Service {
     void set_passwd(std::string_view text);
     void configure(const conf::AuthdConfig& config);
     void set_full(const Id& account, bool full);
-    // After a change of the account or its credentials: sessions end, cached passwords go.
+    // After a change of the account or its credentials: sessions end, cached passwords go. While
+    // the keeper is away it is told later, behind the sessions that wait for it.
     void account_changed(const Id& account, bool gone);
+    // The same for what has changed already: a session has come too late.
+    void end_sessions(const Id& account);
+    // Whether the right that the token was made for still holds.
+    bool is_good(std::string_view token) { return login_of(token).has_value(); }
 
     Directory& directory() { return directory_; }
     Book& book() { return book_; }
@@ -113,6 +118,7 @@ class Service {
     Tokens tokens_;
     LocalDoor local_door_;
     ipc::Channel keeper_;
+    std::map<Id, bool> kicks_; // that the keeper has not been told of; true: the account is gone
     std::set<Id> full_; // accounts over their quota, as the keeper says
 };
 

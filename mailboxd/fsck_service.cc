@@ -1,5 +1,6 @@
 #include "mailboxd/fsck_service.h"
 
+#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/ipc/channel.h"
 #include "common/sys/clock.h"
@@ -11,6 +12,9 @@ namespace {
 
 constexpr size_t kFindingsMax = 150;
 constexpr size_t kFindingBytes = 300;
+// Of an answer to the command line; the rest of the datagram is for its other fields.
+constexpr size_t kRowsBytesMax = limits::ipc_message_bytes - 4 * 1024;
+constexpr size_t kRowBytes = 12;    // the lengths of a row and its two texts
 constexpr int kBusyWaitMs = 10'000; // for a predecessor that is closing the index
 
 Id new_id() {
@@ -49,13 +53,27 @@ ipc::FsckReport answer_of(const store::Outcome<store::FsckReport>& report) {
                                       finding.subject.substr(0, kFindingBytes),
                                       finding.repaired ? " (repaired)" : ""));
     }
-    if (report->findings_total > answer.findings.size()) {
-        answer.findings.push_back(
-            cat("and ", report->findings_total - answer.findings.size(), " more"));
-    }
+    answer.more = report->findings_total - answer.findings.size();
     if (!report->restored_from.empty()) {
-        answer.findings.push_back(cat("index restored from ", report->restored_from));
+        answer.findings.push_back(
+            cat("index restored from ", report->restored_from.substr(0, kFindingBytes)));
     }
+    return answer;
+}
+
+ipc::AdminAnswer rows_of(const std::string& address, const ipc::FsckReport& report) {
+    ipc::AdminAnswer answer;
+    answer.columns = {"address", "finding"};
+    size_t bytes = 0;
+    for (const auto& finding : report.findings) {
+        bytes += kRowBytes + address.size() + finding.size();
+        if (bytes > kRowsBytesMax) break;
+        answer.rows.push_back({address, finding});
+    }
+    const uint64_t more = report.more + (report.findings.size() - answer.rows.size());
+    if (more > 0) answer.rows.push_back({address, cat("and ", more, " more")});
+    if (report.clean) answer.rows.push_back({address, "clean"});
+    answer.exit_code = report.clean ? 0 : 1;
     return answer;
 }
 

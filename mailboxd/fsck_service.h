@@ -3,6 +3,7 @@
 
 #include "common/base/time.h"
 #include "common/event/nursery.h"
+#include "common/ipc/messages/admin.h"
 #include "common/ipc/messages/keeper.h"
 #include "common/store/account.h"
 #include "common/store/fsck.h"
@@ -15,6 +16,10 @@ store::Options store_options(const Spawn& order, Clock& clock);
 
 // Bounded: an answer is one datagram.
 ipc::FsckReport answer_of(const store::Outcome<store::FsckReport>& report);
+
+// The same for the command line: what an account process says is cut to a datagram, with a row for
+// how much is missing. address: at most limits::smtp_path_bytes.
+ipc::AdminAnswer rows_of(const std::string& address, const ipc::FsckReport& report);
 
 // The process of purpose fsck: answers one kind of question until the keeper lets go.
 class FsckService {

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
+#include <vector>
 
 namespace tambo::mailboxd {
 
@@ -86,8 +87,16 @@ task<ipc::AttachAnswer> Keeper::attach(ipc::AttachSession message) {
     facts.address = message.address;
     facts.quota_bytes = message.quota_bytes;
     facts.quota_messages = message.quota_messages;
+    Attaching mine{message.account};
+    attaching_.push_back(&mine);
+    struct Leave {
+        std::vector<Attaching*>& all;
+        Attaching* one;
+        ~Leave() { std::erase(all, one); }
+    } leave{attaching_, &mine};
     auto lease = co_await table_.acquire(message.account, std::move(facts));
     if (!lease) co_return ipc::AttachAnswer{false, lease.refusal()};
+    if (mine.kicked) co_return ipc::AttachAnswer{false, "kicked"};
     ipc::Channel& channel = lease.channel();
     try {
         auto attached = co_await channel.call(std::move(message));
@@ -131,7 +140,10 @@ task<ipc::ReplyText> Keeper::prepare(ipc::PrepareAccount message) {
     co_return failed;
 }
 
+// A session that waits for a process has no process that could be ended (RULES.md A3).
 void Keeper::kick(ipc::KickAccount message) {
+    for (Attaching* one : attaching_)
+        one->kicked |= one->account == message.account;
     table_.kick(message.account);
     if (!message.forget) return;
     table_.when_gone(message.account, [this, account = message.account] { bury(account); });

@@ -13,6 +13,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace tambo::mailboxd {
 
@@ -41,6 +42,11 @@ class Keeper {
     std::function<void(const std::string& what)> on_storage_fault;
 
   private:
+    // A session on its way to the account's process, which may be ending or not be there yet.
+    struct Attaching {
+        Id account;
+        bool kicked = false; // since it came
+    };
     task<ipc::AttachAnswer> attach(ipc::AttachSession message);
     task<ipc::Delivered> file(ipc::FileMessage message);
     task<ipc::ReplyText> prepare(ipc::PrepareAccount message);
@@ -58,6 +64,7 @@ class Keeper {
     Clock& clock_;
     AccountTable table_;
     ipc::Channel authd_, deliverd_;
+    std::vector<Attaching*> attaching_;
     int64_t next_erase_ms_ = 0;
 };
 

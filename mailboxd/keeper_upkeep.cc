@@ -1,7 +1,9 @@
 // Verbs of control/keeper.sock (fsck ACCOUNT-ID ADDRESS [repair], status), and the end of deleted
 // accounts.
+#include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/sys/log.h"
+#include "mailboxd/fsck_service.h"
 #include "mailboxd/keeper.h"
 
 #include <dirent.h>
@@ -85,7 +87,8 @@ task<ipc::AdminAnswer> Keeper::fsck(ipc::AdminRequest request) {
     ipc::AdminAnswer answer;
     const auto account = request.words.empty() ? std::nullopt : Id::parse(request.words[0]);
     const bool repair = request.words.size() == 3 && request.words[2] == "repair";
-    if (!account || request.words.size() != (repair ? 3 : 2)) {
+    const bool whole = account && request.words.size() == (repair ? 3 : 2);
+    if (!whole || request.words[1].size() > limits::smtp_path_bytes) {
         answer.exit_code = EX_USAGE;
         answer.error = "usage: fsck ACCOUNT-ID ADDRESS [repair]";
         co_return answer;
@@ -102,10 +105,7 @@ task<ipc::AdminAnswer> Keeper::fsck(ipc::AdminRequest request) {
     answer.columns = {"address", "finding"};
     try {
         auto report = co_await check_account(*account, facts, repair);
-        for (const auto& finding : report.findings)
-            answer.rows.push_back({address, finding});
-        if (report.clean) answer.rows.push_back({address, "clean"});
-        answer.exit_code = report.clean ? 0 : 1;
+        answer = rows_of(address, report);
     } catch (const ipc::PeerLost&) {
         answer.exit_code = EX_SOFTWARE;
         answer.error = cat("the check of ", address, " ended early; see the log");

@@ -14,13 +14,15 @@ class Zygote {
     // of all accounts. To be called while the process has one thread and no loop.
     static Zygote start(const sandbox::Identity& identity, int mail);
 
+    // Of one that runs already: where it takes its orders.
+    explicit Zygote(UniqueFd socket) : socket_(std::move(socket)) {}
+
     // false: the zygote is gone, and the keeper must end too.
     bool spawn(const Spawn& order);
     // Readable when the zygote has ended.
     int fd() const { return socket_.get(); }
 
   private:
-    explicit Zygote(UniqueFd socket) : socket_(std::move(socket)) {}
     UniqueFd socket_;
 };
 

@@ -11,10 +11,13 @@
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 namespace tambo::master {
 
 namespace {
+
+constexpr int64_t kRewireAfter_ms = 1'000;
 
 UniqueFd copy_of(const UniqueFd& fd, const std::string& name) {
     UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
@@ -71,10 +74,73 @@ void Children::wire(Child& child) {
     const auto peers = peers_of(child.service);
     for (const auto& other : children_) {
         if (std::ranges::find(peers, &other->service) == peers.end() || !other->wired) continue;
-        auto [here, there] = socket_pair(SOCK_SEQPACKET);
-        child.control.send(ipc::PeerSocket{other->instance, std::move(here)});
-        other->control.send(ipc::PeerSocket{child.instance, std::move(there)});
+        connect(child, *other);
     }
+}
+
+void Children::connect(Child& child, Child& peer) {
+    auto [here, there] = socket_pair(SOCK_SEQPACKET);
+    const uint64_t link = ++link_counter_;
+    links_[link] = {child.start_number, peer.start_number};
+    bool given = child.control.send(ipc::PeerSocket{peer.instance, link, std::move(here)});
+    given = peer.control.send(ipc::PeerSocket{child.instance, link, std::move(there)}) && given;
+    if (!given) rewire_later(link);
+}
+
+// ---- pairs that were lost while both live
+
+// It may have been the peer's death, which is about to be heard of: its successor gets a pair of
+// its own. A process has no word about others' channels.
+void Children::on_unwired(Child& child, uint64_t link) {
+    const auto found = links_.find(link);
+    if (found == links_.end()) return; // the other one has said so, or is gone
+    const auto [one, other] = found->second;
+    if (one == child.start_number || other == child.start_number) rewire_later(link);
+}
+
+// Not at once, so that two who never understand each other do not keep everybody busy.
+void Children::rewire_later(uint64_t link) {
+    if (unwired_.empty()) rewire_.arm(kRewireAfter_ms);
+    unwired_.insert(link);
+}
+
+void Children::rewire() {
+    for (const uint64_t link : std::exchange(unwired_, {})) {
+        if (!rewire(link)) rewire_later(link);
+    }
+}
+
+// False: to be tried again.
+bool Children::rewire(uint64_t link) {
+    const auto found = links_.find(link);
+    if (found == links_.end()) return true;
+    Child* child = find_started(found->second.first);
+    Child* peer = find_started(found->second.second);
+    if (!child || !peer) return true;
+    try {
+        connect(*child, *peer);
+    } catch (const std::system_error& e) {
+        log::Event("process.rewire_failed", log::Level::error)
+            .with("process", child->instance)
+            .with("peer", peer->instance)
+            .with("why", e.what());
+        return false;
+    }
+    links_.erase(link);
+    log::Event("process.rewired", log::Level::warning)
+        .with("process", child->instance)
+        .with("peer", peer->instance);
+    return true;
+}
+
+// nullptr: it has ended, or is about to.
+Child* Children::find_started(uint64_t start_number) {
+    for (const auto& child : children_) {
+        const bool serves = child->wired && child->state != ChildState::draining;
+        if (child->start_number == start_number && serves && child->control.connected())
+            return child.get();
+    }
+    return nullptr;
 }
 
 void Children::send_configuration(Child& child) {

@@ -41,6 +41,7 @@ Child::Child(Children& its_owner,
     control.on<ipc::Ready>(*this, &Child::ready);
     control.on<ipc::Fault>(*this, &Child::fault);
     control.on<ipc::Retired>(*this, &Child::retire);
+    control.on<ipc::Unwired>(*this, &Child::unwired);
     if (service.name == "submit" || service.name == "authd") {
         control.on<ipc::DropTaken>(*this, &Child::drop_taken);
     }
@@ -67,6 +68,10 @@ void Child::fault(ipc::Fault message) {
 void Child::retire(ipc::Retired message) {
     connections_left = message.connections;
     owner.on_retired(*this);
+}
+
+void Child::unwired(ipc::Unwired message) {
+    owner.on_unwired(*this, message.link);
 }
 
 void Child::drop_taken(ipc::DropTaken message) {

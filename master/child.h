@@ -54,6 +54,7 @@ struct Child {
     void ready(ipc::Ready message);
     void fault(ipc::Fault message);
     void retire(ipc::Retired message);
+    void unwired(ipc::Unwired message);
     void drop_taken(ipc::DropTaken message);
 };
 

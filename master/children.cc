@@ -46,7 +46,9 @@ Children::Slot::Slot(Children& its_owner, const Service& its_service, size_t its
 
 Children::Children(Nursery& nursery, Surroundings& around)
     : nursery_(nursery), around_(around),
-      stage_stopped_(static_cast<size_t>(Stage::last_) + 1, false) {
+      stage_stopped_(static_cast<size_t>(Stage::last_) + 1, false),
+      rewire_(
+          nursery.loop(), [](void* self) { static_cast<Children*>(self)->rewire(); }, this) {
     for (const Service& service : services()) {
         for (size_t i = 0; i < process_count(service, around.config); ++i) {
             slots_.push_back(std::make_unique<Slot>(*this, service, i));
@@ -194,6 +196,9 @@ void Children::ended(std::unique_ptr<Child> child, int status) {
     const bool touched_storage = child->service.storage && (child->wired || restarts(*child) > 0);
     if (touched_storage && at_shutdown && !clean) storage_ended_cleanly_ = false;
     child->control.on_lost = nullptr;
+    std::erase_if(links_, [number = child->start_number](const auto& link) {
+        return link.second.first == number || link.second.second == number;
+    });
     if (child->service.count == Count::generations) forget_instance(*child);
     Slot& slot = slot_of(*child);
     if (slot.current == child.get()) {

@@ -10,8 +10,11 @@
 #include "master/log_pipes.h"
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tambo::master {
@@ -63,6 +66,7 @@ class Children {
     void on_hello(Child& child, const std::string& build_id);
     void on_ready(Child& child);
     void on_retired(Child& child);
+    void on_unwired(Child& child, uint64_t link);
     void report_fault(Child& child, const ipc::Fault& fault);
 
     bool all_ready() const;
@@ -102,6 +106,11 @@ class Children {
     void begin(Child& child);
     void send_boot(Child& child);
     void wire(Child& child);
+    void connect(Child& child, Child& peer);
+    void rewire_later(uint64_t link);
+    void rewire();
+    bool rewire(uint64_t link);
+    Child* find_started(uint64_t start_number);
     void send_files(Child& child, bool at_start);
     void send_configuration(Child& child);
     void ended(std::unique_ptr<Child> child, int status);
@@ -115,6 +124,10 @@ class Children {
     std::vector<std::unique_ptr<Slot>> slots_;
     std::vector<std::unique_ptr<Child>> children_;
     std::vector<bool> stage_stopped_;
+    std::map<uint64_t, std::pair<uint64_t, uint64_t>> links_; // to the start numbers of both
+    std::set<uint64_t> unwired_;                              // of them
+    uint64_t link_counter_ = 0;
+    Timer rewire_;
     uint64_t start_counter_ = 0;
     bool were_ready_ = false;
     bool storage_ended_cleanly_ = true;

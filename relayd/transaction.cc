@@ -3,6 +3,9 @@
 
 #include "common/base/text.h"
 #include "common/smtp/data.h"
+#include "common/sys/error.h"
+
+#include <system_error>
 
 namespace tambo::relayd {
 
@@ -234,6 +237,8 @@ task<> Transaction::finish_content() {
         problem = e.what();
     } catch (const ProtocolError& e) {
         problem = e.what();
+    } catch (const std::system_error& e) {
+        problem = error_text(e.code().value());
     }
     if (!problem.empty()) {
         connection_.give_up();

@@ -49,6 +49,8 @@ std::optional<smtp::ReplyText> Content::refusal() const {
     if (scanner_.status() == mime::HeaderScanner::Status::too_large) {
         return replies::header_too_big;
     }
+    // What has no header has no names in it: its lines are those of the body.
+    if (scanner_.flags().control_in_name && !lacks_header()) return replies::bad_field_name;
     if (scanner_.count(mime::Watched::received) >= static_cast<size_t>(limits::hops_max)) {
         return replies::too_many_hops;
     }

@@ -16,7 +16,16 @@ namespace tambo::ipc {
 
 namespace {
 constexpr size_t kConnectionsMax = 64;
+constexpr size_t kAnswerBytesMax = limits::ipc_message_bytes - kHeaderBytes;
+
+// Who asks chooses words that errors repeat: that is no reason to end.
+AdminAnswer too_long() {
+    AdminAnswer answer;
+    answer.exit_code = EX_SOFTWARE;
+    answer.error = "the answer is too long";
+    return answer;
 }
+} // namespace
 
 struct AdminServer::Connection {
     AdminServer& server;
@@ -31,6 +40,7 @@ struct AdminServer::Connection {
     }
     task<AdminAnswer> ask(AdminRequest request) {
         auto reply = co_await server.answer(std::move(request), asker);
+        if (encode(reply).size() > kAnswerBytesMax) reply = too_long();
         co_return reply;
     }
 };

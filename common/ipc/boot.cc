@@ -20,17 +20,20 @@ namespace {
 
 constexpr int kControlFd = 3;
 
-UniqueFd take_first(std::multimap<std::string, UniqueFd>& from, const std::string& name) {
+template <class T>
+T take_first(std::multimap<std::string, T>& from, const std::string& name) {
     const auto found = from.find(name);
-    if (found == from.end()) return UniqueFd();
-    UniqueFd fd = std::move(found->second);
+    if (found == from.end()) return {};
+    T taken = std::move(found->second);
     from.erase(found);
-    return fd;
+    return taken;
 }
 
-std::vector<std::string> names_of(const std::multimap<std::string, UniqueFd>& of) {
+template <class T>
+std::vector<std::string> names_of(const std::multimap<std::string, T>& of) {
     std::vector<std::string> names;
-    for (const auto& [name, fd] : of) names.push_back(name);
+    for (const auto& [name, one] : of)
+        names.push_back(name);
     return names;
 }
 
@@ -44,7 +47,9 @@ void say_hello(int control) {
 
 } // namespace
 
-std::string build_id() { return TAMBO_VERSION; }
+std::string build_id() {
+    return TAMBO_VERSION;
+}
 
 void Boot::fail(const std::string& why) const {
     std::fprintf(stderr, "%s: %s\n", daemon_.c_str(), why.c_str());
@@ -67,8 +72,8 @@ Boot Boot::from_master(const char* daemon) {
     say_hello(kControlFd);
     for (;;) {
         Datagram datagram;
-        const auto status = receive_datagram(kControlFd, limits::ipc_message_bytes,
-                                             limits::ipc_fds_max, datagram);
+        const auto status =
+            receive_datagram(kControlFd, limits::ipc_message_bytes, limits::ipc_fds_max, datagram);
         if (status != ReceiveStatus::received) boot.fail("master went away");
         const auto header = decode_header(datagram.bytes);
         if (!header) boot.fail("malformed frame from master");
@@ -88,16 +93,22 @@ bool Boot::accept(uint16_t type, std::string_view payload, std::vector<UniqueFd>
         return decoded.has_value();
     };
     switch (type) {
-    case Configure::kType: return keep(Configure{}, [&](auto m) { config_ = std::move(m); });
+    case Configure::kType:
+        return keep(Configure{}, [&](auto m) { config_ = std::move(m); });
     case PeerSocket::kType:
-        return keep(PeerSocket{}, [&](auto m) { peers_.emplace(m.peer, std::move(m.socket)); });
+        return keep(PeerSocket{}, [&](auto m) {
+            const std::string name = m.peer;
+            peers_.emplace(name, std::move(m));
+        });
     case ListenSocket::kType:
         return keep(ListenSocket{},
                     [&](auto m) { listeners_.emplace(m.name, std::move(m.socket)); });
     case OpenFile::kType:
         return keep(OpenFile{}, [&](auto m) { files_.emplace(m.name, std::move(m.file)); });
-    case Start::kType: return keep(Start{}, [&](auto m) { start_ = std::move(m); });
-    default: return false;
+    case Start::kType:
+        return keep(Start{}, [&](auto m) { start_ = std::move(m); });
+    default:
+        return false;
     }
 }
 
@@ -105,12 +116,26 @@ Identity Boot::identity() const {
     return Identity{start_.change_user, start_.uid, start_.gid, start_.groups};
 }
 
-UniqueFd Boot::take_file(const std::string& name) { return take_first(files_, name); }
-UniqueFd Boot::take_listener(const std::string& name) { return take_first(listeners_, name); }
-UniqueFd Boot::take_peer(const std::string& name) { return take_first(peers_, name); }
-UniqueFd Boot::take_control() { return std::move(control_); }
-std::vector<std::string> Boot::listener_names() const { return names_of(listeners_); }
-std::vector<std::string> Boot::peer_names() const { return names_of(peers_); }
-std::vector<std::string> Boot::file_names() const { return names_of(files_); }
+UniqueFd Boot::take_file(const std::string& name) {
+    return take_first(files_, name);
+}
+UniqueFd Boot::take_listener(const std::string& name) {
+    return take_first(listeners_, name);
+}
+PeerSocket Boot::take_peer(const std::string& name) {
+    return take_first(peers_, name);
+}
+UniqueFd Boot::take_control() {
+    return std::move(control_);
+}
+std::vector<std::string> Boot::listener_names() const {
+    return names_of(listeners_);
+}
+std::vector<std::string> Boot::peer_names() const {
+    return names_of(peers_);
+}
+std::vector<std::string> Boot::file_names() const {
+    return names_of(files_);
+}
 
 } // namespace tambo::ipc

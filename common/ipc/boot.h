@@ -38,10 +38,10 @@ class Boot {
     }
     uint64_t generation() const { return config_.generation; }
 
-    // Each may be taken once; an absent name gives an invalid descriptor.
+    // Each may be taken once; an absent name gives one with an invalid descriptor.
     UniqueFd take_file(const std::string& name);
     UniqueFd take_listener(const std::string& name);
-    UniqueFd take_peer(const std::string& name);
+    PeerSocket take_peer(const std::string& name);
     std::vector<std::string> listener_names() const;
     std::vector<std::string> peer_names() const;
     std::vector<std::string> file_names() const;
@@ -58,7 +58,8 @@ class Boot {
     UniqueFd control_;
     Start start_;
     Configure config_;
-    std::multimap<std::string, UniqueFd> files_, listeners_, peers_;
+    std::multimap<std::string, UniqueFd> files_, listeners_;
+    std::multimap<std::string, PeerSocket> peers_;
 };
 
 // Identifies the build; master refuses a child of another build.

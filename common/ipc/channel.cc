@@ -23,22 +23,34 @@ Channel::~Channel() {
 }
 
 void Channel::attach(UniqueFd socket) {
-    if (connected()) drop("replaced");
+    if (connected()) {
+        say_lost("replaced");
+        lose();
+    }
     set_nonblocking(socket.get());
     socket_ = std::move(socket);
     ++attachments_;
     watch_ = std::make_unique<FdWatch>(nursery_.loop(), socket_.get(), on_ready, this);
     watch_->arm_read(0);
+    std::vector<Exchange*> unsent;
     for (auto& [id, exchange] : pending_) {
-        if (!exchange->sent_) exchange->send_now();
+        if (!exchange->sent_) unsent.push_back(exchange);
+    }
+    for (Exchange* exchange : unsent) {
+        if (connected()) exchange->send_now();
     }
     if (on_attached) on_attached();
 }
 
 void Channel::drop(std::string_view why) {
     if (!connected()) return;
-    log::Event("ipc.peer_lost", log::Level::notice).with("peer", peer_).with("why", why);
+    say_lost(why);
     lose();
+    if (on_unwired) on_unwired();
+}
+
+void Channel::say_lost(std::string_view why) const {
+    log::Event("ipc.peer_lost", log::Level::notice).with("peer", peer_).with("why", why);
 }
 
 void Channel::lose() {
@@ -61,31 +73,40 @@ void Channel::lose() {
     if (on_lost) on_lost();
 }
 
-void Channel::submit(const FrameHeader& header, const Writer& payload) {
+bool Channel::submit(const FrameHeader& header, const Writer& payload) {
     FrameHeader full = header;
     full.length = static_cast<uint32_t>(payload.bytes().size());
     check(payload.bytes().size() + kHeaderBytes <= limits::ipc_message_bytes,
           "a message larger than a datagram");
     check(payload.fds().size() <= limits::ipc_fds_max, "a message with too many descriptors");
-    transmit(encode_header(full) + payload.bytes(), payload.fds());
+    if (transmit(encode_header(full) + payload.bytes(), payload.fds())) return true;
+    log::Event("ipc.message_dropped", log::Level::error)
+        .with("peer", peer_)
+        .with("type", int64_t{header.type})
+        .with("why", "no descriptors left");
+    return false;
 }
 
-void Channel::transmit(std::string bytes, std::span<const int> fds) {
+bool Channel::transmit(std::string bytes, std::span<const int> fds) {
     if (outgoing_.empty()) {
         const auto status = send_datagram(socket_.get(), bytes, {}, fds);
-        if (status == SendStatus::sent) return;
-        if (status == SendStatus::closed) {
-            // Reported from the read side, so that answers already received are still seen.
-            return;
-        }
+        // Closed: reported from the read side, so that answers already received are still seen.
+        if (status != SendStatus::would_block) return true;
     }
+    return keep(std::move(bytes), fds);
+}
+
+bool Channel::keep(std::string bytes, std::span<const int> fds) {
     Outgoing waiting{std::move(bytes), {}};
-    for (const int fd : fds)
+    for (const int fd : fds) {
         waiting.fds.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+        if (!waiting.fds.back().valid()) return false;
+    }
     outgoing_bytes_ += waiting.bytes.size();
     outgoing_.push_back(std::move(waiting));
     watch_->arm_write(0);
     if (outgoing_bytes_ > kOutgoingMax) drop("does not read");
+    return true;
 }
 
 void Channel::flush() {
@@ -200,7 +221,9 @@ void Channel::Exchange::await_suspend(std::coroutine_handle<> waiting) {
 
 void Channel::Exchange::send_now() {
     sent_ = true;
-    channel_.submit(header_, request_);
+    if (channel_.submit(header_, request_)) return;
+    finish(State::lost);
+    channel_.nursery_.loop().resume_later(*this);
 }
 
 void Channel::Exchange::finish(State state) {

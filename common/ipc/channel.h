@@ -46,17 +46,19 @@ class Channel {
 
     // M: kType, kLoss, Reply, visit(). Descriptors in the request are duplicated by the kernel; the
     // request keeps its own. While the peer is away the call waits for its successor. Throws
-    // PeerLost (also when timeout_ms passes), Cancelled.
+    // PeerLost (also when timeout_ms passes, or there is no room for its descriptors while the
+    // socket is full), Cancelled.
     template <class M>
     task<typename M::Reply> call(M request, int64_t timeout_ms = 30'000);
 
     // M: kType, visit(). Never suspends; queued while the socket is full, dropped (false) while the
-    // peer is away.
+    // peer is away, or if its descriptors cannot be kept that long: no frame goes without them.
     template <class M>
     bool send(const M& message);
 
-    // Serves requests of type M: the returned reply goes back unless the peer is gone by then. One
-    // handler per type; self must outlive the channel's nursery.
+    // Serves requests of type M: the returned reply goes back unless the peer is gone by then, or
+    // the reply's descriptors cannot be kept until the socket takes them (the caller's time limit
+    // ends its wait). One handler per type; self must outlive the channel's nursery.
     template <class M, class T>
     void on(T& self, task<typename M::Reply> (T::*handler)(M));
     // One-way messages of type M.
@@ -66,6 +68,8 @@ class Channel {
     // A peer that hangs up is no event: it asked what it wanted to know.
     bool may_hang_up = false;
     std::function<void()> on_lost;     // the socket closed
+    // The same, behind it, for whoever gives the sockets; not when it has given another one.
+    std::function<void()> on_unwired;
     std::function<void()> on_attached; // a (new) socket is there
 
   private:
@@ -76,12 +80,15 @@ class Channel {
     };
 
     Exchange exchange(uint16_t type, Writer& request, Loss loss, int64_t timeout_ms);
-    void submit(const FrameHeader& header, const Writer& payload);
-    void transmit(std::string bytes, std::span<const int> fds);
+    // False: the frame has been dropped.
+    bool submit(const FrameHeader& header, const Writer& payload);
+    bool transmit(std::string bytes, std::span<const int> fds);
+    bool keep(std::string bytes, std::span<const int> fds);
     static void on_ready(void* self, unsigned what);
     void receive_all();
     void receive(Datagram datagram);
-    void lose(); // drop() without the event
+    void say_lost(std::string_view why) const;
+    void lose(); // drop() without the event and on_unwired
     void dispatch(Frame frame);
     void flush();
     template <class M, class T>
@@ -152,8 +159,8 @@ bool Channel::send(const M& message) {
     if (!connected()) return false;
     Writer writer;
     writer(message);
-    submit(FrameHeader{M::kType, FrameHeader::oneway, 0, 0}, writer);
-    return connected();
+    const bool taken = submit(FrameHeader{M::kType, FrameHeader::oneway, 0, 0}, writer);
+    return taken && connected();
 }
 
 template <class M, class T>

@@ -27,30 +27,32 @@ Control::Control(Loop& loop, Nursery& nursery, Boot& boot)
 
 void Control::bind(const std::string& peer, Channel& channel) {
     bound_.emplace_back(peer, &channel);
-    if (UniqueFd socket = boot_.take_peer(peer)) channel.attach(std::move(socket));
+    take_peer(boot_.take_peer(peer));
 }
 
 void Control::bind_socket(const std::string& peer, std::function<void(UniqueFd)> take) {
-    if (UniqueFd socket = boot_.take_peer(peer)) take(std::move(socket));
     sockets_.emplace_back(peer, std::move(take));
+    take_peer(boot_.take_peer(peer));
 }
 
 void Control::accept(const std::string& prefix, MakePeer make) {
     makers_.emplace_back(prefix, std::move(make));
     for (const auto& name : boot_.peer_names()) {
-        if (name.starts_with(prefix)) attach(name, boot_.take_peer(name));
+        if (name.starts_with(prefix)) take_peer(boot_.take_peer(name));
     }
 }
 
-void Control::attach(const std::string& peer, UniqueFd socket) {
+void Control::take_peer(PeerSocket message) {
+    const std::string& peer = message.peer;
+    if (!message.socket) return;
     for (auto& [name, channel] : bound_) {
-        if (name == peer) return channel->attach(std::move(socket));
+        if (name == peer) return attach(*channel, std::move(message));
     }
     for (auto& [name, take] : sockets_) {
-        if (name == peer) return take(std::move(socket));
+        if (name == peer) return take(std::move(message.socket));
     }
     for (auto& known : dynamic_) {
-        if (known->name == peer && !known->gone) return known->channel->attach(std::move(socket));
+        if (known->name == peer && !known->gone) return attach(*known->channel, std::move(message));
     }
     for (auto& [prefix, make] : makers_) {
         if (!peer.starts_with(prefix)) continue;
@@ -58,19 +60,23 @@ void Control::attach(const std::string& peer, UniqueFd socket) {
         fresh->name = peer;
         fresh->channel = std::make_unique<Channel>(nursery_, peer);
         fresh->server = make(*fresh->channel);
-        fresh->channel->attach(std::move(socket));
+        attach(*fresh->channel, std::move(message));
         dynamic_.push_back(std::move(fresh));
         return;
     }
     log::Event("ipc.unknown_peer", log::Level::error).with("peer", peer);
 }
 
-void Control::take_peer(PeerSocket message) { attach(message.peer, std::move(message.socket)); }
+void Control::attach(Channel& channel, PeerSocket message) {
+    channel.on_unwired = [this, link = message.link] { master_.send(Unwired{link}); };
+    channel.attach(std::move(message.socket));
+}
 
 void Control::take_gone(PeerGone message) {
     for (auto& known : dynamic_) {
         if (known->name != message.peer) continue;
         known->gone = true;
+        known->channel->on_unwired = nullptr;
         known->channel->drop("gone");
     }
     reap();
@@ -108,14 +114,18 @@ void Control::take_storage_state(StorageState message) {
     if (on_storage_state) on_storage_state(message.read_only);
 }
 
-void Control::report_ready(const std::string& isolation) { master_.send(Ready{isolation}); }
+void Control::report_ready(const std::string& isolation) {
+    master_.send(Ready{isolation});
+}
 
 void Control::report_fault(const std::string& what, bool storage) {
     log::Event("process.fault", log::Level::critical).with("what", what);
     master_.send(Fault{what, storage});
 }
 
-void Control::report_retired(uint32_t connections) { master_.send(Retired{connections}); }
+void Control::report_retired(uint32_t connections) {
+    master_.send(Retired{connections});
+}
 
 void Control::report_drop(const std::string& name, DropOutcome outcome) {
     master_.send(DropTaken{name, outcome});

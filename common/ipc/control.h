@@ -17,7 +17,8 @@ class Control {
     // nursery: for the handlers; must outlive Control, like loop.
     Control(Loop& loop, Nursery& nursery, Boot& boot);
 
-    // The one peer of that name ("authd"): attached now and after each restart of the peer.
+    // The one peer of that name ("authd"): attached now, after each restart of the peer, and anew
+    // when the channel was lost though the peer lives (control.h of messages/, Unwired).
     void bind(const std::string& peer, Channel& channel);
     // The same for a peer whose socket somebody else speaks on (keyd: a handshake cannot wait for
     // the loop).
@@ -48,7 +49,7 @@ class Control {
         std::shared_ptr<void> server;
         bool gone = false;
     };
-    void attach(const std::string& peer, UniqueFd socket);
+    void attach(Channel& channel, PeerSocket message);
     void take_peer(PeerSocket message);
     void take_gone(PeerGone message);
     void take_configure(Configure message);

@@ -111,8 +111,16 @@ void HeaderScanner::byte(char c) {
         name_size_ = 0;
         at_ = At::name;
     }
+    name_byte(c, after_cr);
+}
+
+void HeaderScanner::name_byte(char c, bool after_cr) {
     const bool in_name = at_ == At::name && !after_cr && c > ' ' && c < 0x7f && c != ':';
-    if (in_name) {
+    if (at_ == At::odd_name && c != '\n') {
+        if (c != ':') return;
+        flags_.control_in_name = true;
+        at_ = At::content;
+    } else if (in_name) {
         if (name_size_ < name_.size()) name_[name_size_] = c;
         ++name_size_;
     } else if (c == ':' && name_size_ > 0) {
@@ -123,7 +131,7 @@ void HeaderScanner::byte(char c) {
     } else {
         flags_.malformed_line = true;
         field_open_ = true; // what folds behind it belongs to it
-        at_ = At::content;
+        at_ = is_ctl(c) && !is_fws(c) ? At::odd_name : At::content;
         if (c == '\n') end_line();
     }
 }

@@ -53,6 +53,9 @@ struct HeaderFlags {
     bool bare_lf = false;        // LF not preceded by CR
     bool obsolete_name = false;  // "Name : value"
     bool malformed_line = false; // neither a field nor a continuation
+    // A control character before the colon (RFC 5322 2.2): no field to us, one to readers that take
+    // it for a blank.
+    bool control_in_name = false;
     bool repeated = false; // a field that may occur once occurs again (RFC 5322 3.6, RFC 2045)
 };
 
@@ -81,9 +84,10 @@ class HeaderScanner {
     bool kept_incomplete() const { return kept_incomplete_; }
 
   private:
-    enum class At : uint8_t { line_start, line_start_cr, name, name_blanks, content };
+    enum class At : uint8_t { line_start, line_start_cr, name, name_blanks, odd_name, content };
 
     void byte(char c);
+    void name_byte(char c, bool after_cr);
     void end_line();
     void start_field();
     void end_field();

@@ -143,43 +143,70 @@ int64_t Stream::wait_ms(int64_t timeout_ms) const {
 }
 
 void Stream::arm(Op& op) {
-    int64_t timeout = wait_ms(op.timeout_override_ms_ > 0 ? op.timeout_override_ms_ : timeout_ms_);
-    if (op.reads_ && timeout > 0) {
-        const int64_t now = Loop::monotonic_ms();
-        if (op.until_ms_ == 0) op.until_ms_ = now + timeout;
-        timeout = std::max<int64_t>(1, op.until_ms_ - now);
+    const int64_t now = Loop::monotonic_ms();
+    // A read ends then, however many bytes trickle in. A write has its time anew when some went.
+    if (op.until_ms_ == 0 || !op.reads_) {
+        const int64_t timeout =
+            wait_ms(op.timeout_override_ms_ > 0 ? op.timeout_override_ms_ : timeout_ms_);
+        op.until_ms_ = timeout > 0 ? now + timeout : 0;
     }
     if (op.reads_ && quick_ack_) {
         const int one = 1; // holds until the kernel thinks better of it: anew for each wait
         ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
     }
-    if (op.wants_write_) {
-        watch_.arm_write(timeout);
+    watch(op.wants_write_, now);
+}
+
+// Both operations may wait for the same (TLS): the watch wakes for the one whose time is up first.
+void Stream::watch(bool write, int64_t now_ms) {
+    bool wanted = false;
+    int64_t until = 0;
+    for (const Op* op : {reader_, writer_}) {
+        if (op == nullptr || op->wants_write_ != write) continue;
+        wanted = true;
+        if (op->until_ms_ == 0) continue;
+        until = until == 0 ? op->until_ms_ : std::min(until, op->until_ms_);
+    }
+    if (!wanted) return;
+    const int64_t left = until == 0 ? 0 : std::max<int64_t>(1, until - now_ms);
+    if (write) {
+        watch_.arm_write(left);
     } else {
-        watch_.arm_read(timeout);
+        watch_.arm_read(left);
     }
 }
 
 void Stream::on_ready(void* self, unsigned what) { static_cast<Stream*>(self)->complete(what); }
 
+// The watch does not say whose time is up, and it may be left from a wait that has ended: each
+// operation knows its own.
+bool Stream::ends_now(Op& op, unsigned what, int64_t now_ms) {
+    if ((what & FdWatch::timed_out) != 0 && op.until_ms_ != 0 && op.until_ms_ <= now_ms) {
+        op.time_out();
+        return true;
+    }
+    const unsigned wanted = op.wants_write_ ? FdWatch::writable : FdWatch::readable;
+    if ((what & wanted) == 0) return false;
+    if (op.step() == Step::done) return true;
+    arm(op);
+    return false;
+}
+
 void Stream::complete(unsigned what) {
+    const bool timed_out = (what & FdWatch::timed_out) != 0;
+    const int64_t now = timed_out ? Loop::monotonic_ms() : 0;
     Op* finished[2] = {nullptr, nullptr};
     int count = 0;
     for (Op** slot : {&reader_, &writer_}) {
         Op* op = *slot;
-        if (op == nullptr) continue;
-        const unsigned wanted = op->wants_write_ ? FdWatch::writable : FdWatch::readable;
-        const bool timed_out = (what & FdWatch::timed_out) != 0;
-        if (!timed_out && (what & wanted) == 0) continue;
-        if (timed_out) {
-            op->time_out();
-        } else if (op->step() == Step::again) {
-            arm(*op);
-            continue;
-        }
+        if (op == nullptr || !ends_now(*op, what, now)) continue;
         *slot = nullptr;
         op->unlink();
         finished[count++] = op;
+    }
+    if (timed_out) {
+        watch(false, now);
+        watch(true, now);
     }
     const auto reads = [](const Op* op) { return op != nullptr && !op->wants_write_; };
     if (!reads(reader_) && !reads(writer_)) watch_.disarm_read(); // back-pressure

@@ -2,7 +2,8 @@
 // not coroutines: a wait allocates nothing, only protocol functions have frames. Buffers are
 // released while idle.
 //
-// One read operation and one write operation may wait at the same time (a proxy does both).
+// One read operation and one write operation may wait at the same time (a proxy does both), each
+// with a time-out of its own.
 #pragma once
 
 #include "common/base/unique_fd.h"
@@ -100,6 +101,8 @@ class Stream {
     void release_idle(bool input);
     int64_t wait_ms(int64_t timeout_ms) const;
     void arm(Op& op);
+    void watch(bool write, int64_t now_ms);
+    bool ends_now(Op& op, unsigned what, int64_t now_ms);
     void complete(unsigned what);
     static void on_ready(void* self, unsigned what);
 
@@ -145,7 +148,7 @@ class Stream::Op : public Waiter {
     bool wants_write_ = false;
     Fail fail_ = Fail::none;
     int64_t timeout_override_ms_ = 0;
-    int64_t until_ms_ = 0; // a read ends then, however many bytes trickle in
+    int64_t until_ms_ = 0; // times out then; 0: never
 };
 
 class Stream::ReadLine final : public Op {

@@ -44,6 +44,8 @@ inline constexpr ReplyText too_many_recipients{452, "4.5.3", "too many recipient
 inline constexpr ReplyText message_too_big{552, "5.3.4", "message too big"};
 inline constexpr ReplyText header_too_big{552, "5.3.4", "header section too big"};
 inline constexpr ReplyText bare_line_ends{550, "5.5.2", "bare CR, bare LF or NUL in message"};
+inline constexpr ReplyText bad_field_name{550, "5.6.0",
+                                          "control character in a header field's name"};
 inline constexpr ReplyText too_many_hops{554, "5.4.6", "too many hops, mail loop"};
 inline constexpr ReplyText bad_from{550, "5.7.1", "exactly one From field is needed"};
 inline constexpr ReplyText from_not_yours{550, "5.7.1", "the From address is not yours"};

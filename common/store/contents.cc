@@ -1,8 +1,10 @@
 #include "common/store/contents.h"
 
 #include "common/base/text.h"
+#include "common/sys/log.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -132,6 +134,21 @@ bool purge_dead(Index& index,
     return purged == limit;
 }
 
+namespace {
+
+// What reads it gets an error where the bytes end, and says no more than that.
+void report_short(int fd, const Content& content) {
+    struct stat status {};
+    const bool known = ::fstat(fd, &status) == 0;
+    if (!known || static_cast<uint64_t>(status.st_size) >= content.body_bytes) return;
+    log::Event("account.body_short", log::Level::critical)
+        .with("body", content.body.path())
+        .with("recorded", static_cast<int64_t>(content.body_bytes))
+        .with("bytes", int64_t{status.st_size});
+}
+
+} // namespace
+
 std::optional<MessageReader> open_content(const Index& index, Content content) {
     const std::string path = content.body.path();
     UniqueFd fd(::openat(index.account_dir(), path.c_str(),
@@ -140,6 +157,7 @@ std::optional<MessageReader> open_content(const Index& index, Content content) {
         if (errno == ENOENT || errno == ELOOP || errno == EACCES) return std::nullopt;
         throw std::system_error(errno, std::generic_category(), path);
     }
+    report_short(fd.get(), content);
     return MessageReader(std::move(content.prefix), std::move(fd), content.body_bytes);
 }
 

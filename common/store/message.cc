@@ -1,12 +1,15 @@
 // Large messages are mapped in one piece with their prefix in front: an anonymous mapping holds the
 // end of the prefix right before the page where the file begins. Body files are immutable and the
-// account sandbox has no way to shorten one, so that a mapping cannot lose its pages.
+// account sandbox has no way to shorten one, so that a mapping cannot lose its pages; one that is
+// too short already (a damaged disk, a bad copy of the store) is not mapped: SIGBUS would end the
+// process of the account.
 #include "common/store/message.h"
 
 #include "common/base/check.h"
 #include "common/base/text.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -18,6 +21,8 @@ namespace tambo::store {
 namespace {
 
 constexpr uint64_t kMapAbove = 256 * 1024; // below, one pread is cheaper than page faults
+
+constexpr const char* kTooShort = "message body shorter than recorded";
 
 [[noreturn]] void fail(int error, const char* doing) {
     throw std::system_error(error, std::generic_category(), doing);
@@ -59,7 +64,7 @@ size_t MessageReader::read(uint64_t offset, char* out, size_t count) const {
         const ssize_t got = ::pread(body_.get(), out + done, count - done, at);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) fail(errno, "read of a message body");
-        if (got == 0) fail(EIO, "message body shorter than recorded");
+        if (got == 0) fail(EIO, kTooShort);
         done += static_cast<size_t>(got);
     }
     return done;
@@ -84,6 +89,9 @@ std::string_view MessageReader::text() {
         read_ = true;
         return whole_;
     }
+    struct stat status {};
+    if (::fstat(body_.get(), &status) != 0) fail(errno, "status of a message body");
+    if (static_cast<uint64_t>(status.st_size) < body_bytes_) fail(EIO, kTooShort);
     auto mapping = std::make_unique<Mapping>();
     const auto page = static_cast<size_t>(::getpagesize());
     const size_t front = (prefix_.size() + page - 1) / page * page;

@@ -66,6 +66,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             DnsLookup, AttachAnswer, AttachSession, KickAccount, AccountFull, AccountLoad,
             AccountStarted, AccountFault, FsckReport, Fsck, Signature, Sign, SpoolOpened, OpenSpool,
             EnvelopeStart, EnvelopeRecipients, Commit, Discard, CommittedAnswer, AskCommitted,
-            RelayDone, Relay>(which, input.substr(2), descriptors);
+            RelayDone, Relay, Unwired>(which, input.substr(2), descriptors);
     return 0;
 }

@@ -82,8 +82,12 @@ struct AccountFault {
 struct FsckReport {
     bool clean = false;
     bool damaged = false; // the index is; mending that takes an account that nobody has open
-    std::vector<std::string> findings;
-    template <class V> void visit(V& v) { v(clean, damaged, findings); }
+    std::vector<std::string> findings; // so many of them as fit
+    uint64_t more = 0;                 // how many there are beside these
+    template <class V>
+    void visit(V& v) {
+        v(clean, damaged, findings, more);
+    }
 };
 
 struct Fsck {

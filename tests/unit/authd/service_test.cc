@@ -60,14 +60,19 @@ struct Keeper {
     Id attached;
     ipc::Service service = ipc::Service::local;
     bool attaches = true;
+    std::string reason = "busy";
+    std::vector<Id> kicked; // since the last session
+    std::function<void()> before_answer;
     std::string protocol_bytes;
     task<ipc::AttachAnswer> attach(ipc::AttachSession message) {
         attached = message.account;
+        kicked.clear();
+        if (before_answer) before_answer();
         service = message.service;
         protocol_bytes = message.client.valid() ? "fd" : "none";
-        co_return ipc::AttachAnswer{attaches, attaches ? "" : "busy"};
+        co_return ipc::AttachAnswer{attaches, attaches ? "" : reason};
     }
-    void kick(ipc::KickAccount) {}
+    void kick(ipc::KickAccount message) { kicked.push_back(message.account); }
 };
 
 struct Suite {
@@ -300,6 +305,56 @@ TEST_CASE("a session that nobody serves is not counted") {
     CHECK(log_in_as(s, "alice", "a3") == "sessions");
 }
 
+namespace {
+
+// A login in two steps, which leaves most of the first datagram to one field: it is as long as can
+// be.
+task<> log_in_slowly(Suite& s, std::string ipc::SaslStart::*field, ipc::SaslAnswer& out) {
+    auto [mine, theirs] = socket_pair(SOCK_STREAM);
+    ipc::SaslStart start;
+    start.mechanism = "LOGIN";
+    start.session = std::move(theirs);
+    const size_t rest = limits::ipc_message_bytes - ipc::kHeaderBytes - ipc::encode(start).size();
+    (start.*field).assign(rest, 'x');
+    out = co_await s.client.call(std::move(start));
+    for (const auto* word : {"alice@example.test", "alice-secret"}) {
+        if (out.state != ipc::SaslState::challenge) break;
+        ipc::SaslContinue next;
+        next.exchange = out.exchange;
+        next.data = word;
+        out = co_await s.client.call(std::move(next));
+    }
+    s.loop.stop();
+}
+
+} // namespace
+
+TEST_CASE("P8: what a daemon says of a client is bounded before it goes on to the keeper") {
+    for (auto* field :
+         {&ipc::SaslStart::session_hint, &ipc::SaslStart::sid, &ipc::SaslStart::client_ip,
+          &ipc::SaslStart::tls, &ipc::SaslStart::channel_binding}) {
+        Suite s;
+        ipc::SaslAnswer answer;
+        s.nursery.spawn(log_in_slowly(s, field, answer));
+        s.loop.run();
+        CHECK(answer.state == ipc::SaslState::refused);
+        CHECK(answer.reason == "malformed");
+        CHECK(s.keeper.attached.is_nil());
+        CHECK(log_in_as(s, "alice", "a1") == ""); // authd and its peer go on
+    }
+}
+
+TEST_CASE("P8: why the keeper attaches no session is bounded before it goes on") {
+    Suite s;
+    s.keeper.attaches = false;
+    const ipc::AttachAnswer least{false, ""};
+    const size_t rest = limits::ipc_message_bytes - ipc::kHeaderBytes - ipc::encode(least).size();
+    s.keeper.reason.assign(rest, 'x');
+    CHECK(log_in_as(s, "alice", "a1") == std::string(256, 'x'));
+    s.keeper.attaches = true;
+    CHECK(log_in_as(s, "alice", "a1") == "");
+}
+
 TEST_CASE("the sessions of a daemon end with it") {
     Suite s;
     CHECK(log_in_as(s, "alice", "a1") == "");
@@ -410,6 +465,59 @@ TEST_CASE("a password that is replaced while it is verified is wrong, now and la
     log_in_again();
     s.loop.run();
     CHECK_FALSE(checked.ok);
+}
+
+TEST_CASE("A3: a right that ends while the keeper attaches the session takes the session along") {
+    const std::function<void(Suite&)> changes[] = {
+        [](Suite& s) {
+            s.directory->set_account_disabled(Id{0, 1}, true);
+        },
+        [](Suite& s) {
+            s.directory->remove_account(Id{0, 1});
+        },
+        [](Suite& s) { s.set_password(1, "another"); },
+    };
+    for (const auto& change : changes) {
+        Suite s;
+        s.keeper.before_answer = [&] {
+            change(s);
+            // The keeper hears of it before it has the session anywhere.
+            s.service->account_changed(Id{0, 1}, false);
+        };
+        CHECK(log_in_as(s, "alice", "a1") == "changed");
+        settle(s);
+        CHECK(s.keeper.kicked == std::vector<Id>{Id{0, 1}, Id{0, 1}});
+        s.keeper.before_answer = nullptr;
+        CHECK(log_in_as(s, "bob", "b1") == "");
+        CHECK(s.keeper.kicked.empty());
+    }
+    Suite s; // nothing about the right itself
+    s.keeper.before_answer = [&] { s.service->account_changed(Id{0, 1}, false); };
+    CHECK(log_in_as(s, "alice", "a1") == "");
+}
+
+TEST_CASE("A3: a keeper that is away is told later who has no right any more") {
+    Suite s;
+    CHECK(log_in_as(s, "alice", "a0") == ""); // from now on without a hash
+    s.keeper_end.drop("away");
+    settle(s);
+    CHECK_FALSE(s.service->keeper().connected());
+    ipc::SaslAnswer answer;
+    s.nursery.spawn(log_in(s, "\0alice@example.test\0alice-secret"s, answer, "a1"));
+    settle(s); // the session waits for the keeper now
+    s.set_password(1, "another");
+    s.service->account_changed(Id{0, 1}, false);
+    s.service->account_changed(Id{0, 2}, true);
+    auto [a, b] = socket_pair(SOCK_SEQPACKET);
+    s.keeper_end.attach(std::move(b));
+    s.service->keeper().attach(std::move(a));
+    s.loop.run();
+    CHECK(answer.state == ipc::SaslState::unavailable);
+    CHECK(answer.token.empty());
+    CHECK(s.keeper.attached == Id{0, 1});
+    settle(s);
+    CHECK(s.keeper.kicked ==
+          std::vector<Id>{Id{0, 1}, Id{0, 2}, Id{0, 1}}); // all behind the session
 }
 
 TEST_CASE("the mx class relays for nobody, whatever the token") {

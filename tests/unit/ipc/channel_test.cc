@@ -1,6 +1,7 @@
 #include "common/ipc/admin.h"
 #include "common/ipc/channel.h"
 #include "common/ipc/messages/authd.h"
+#include "common/ipc/messages/control.h"
 #include "common/ipc/messages/delivery.h"
 #include "common/ipc/messages/dnsd.h"
 #include "common/ipc/messages/keeper.h"
@@ -9,11 +10,17 @@
 #include "common/ipc/messages/relayd.h"
 #include "common/sys/fdpass.h"
 #include "common/sys/file.h"
+#include "common/sys/log.h"
 
 #include <catch2/catch.hpp>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
 
 using namespace tambo;
 using namespace tambo::ipc;
@@ -126,6 +133,142 @@ TEST_CASE("malformed frames close the peer only") {
     }
 }
 
+namespace {
+
+// As long as it lives no descriptor can be opened: not by UBSan either, which wants one where it
+// meets a class for the first time. So nothing is checked meanwhile.
+class NoDescriptors {
+  public:
+    NoDescriptors() {
+        ::getrlimit(RLIMIT_NOFILE, &before_);
+        const UniqueFd lowest(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        const rlimit none{static_cast<rlim_t>(lowest.get()), before_.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &none);
+    }
+    ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+    NoDescriptors(const NoDescriptors&) = delete;
+
+  private:
+    rlimit before_{};
+};
+
+// Notes what arrives, with or without the descriptors that belong to it.
+struct Arrivals {
+    std::string seen;
+    void file(OpenFile message) { seen += message.file ? message.name + ";" : "nothing;"; }
+    void fault(Fault message) { seen += cat(message.what.size(), ";"); }
+    task<AttachAnswer> attach(AttachSession message) {
+        seen += message.client ? "session;" : "nothing;";
+        co_return AttachAnswer{true, ""};
+    }
+};
+
+task<> ask_with(Channel& channel, UniqueFd descriptor, std::string& out) {
+    AttachSession message;
+    message.client = std::move(descriptor);
+    message.session_hint.assign(50'000, 'x');
+    try {
+        co_await channel.call(std::move(message), 60'000);
+        out += "answered;";
+    } catch (const PeerLost&) {
+        out += "lost;";
+    }
+}
+
+void turn(Loop& loop, int times) {
+    for (int i = 0; i < times; ++i) {
+        loop.post([&loop] { loop.stop(); });
+        loop.run();
+    }
+}
+
+} // namespace
+
+TEST_CASE("without descriptors no frame waits for the socket without those that belong to it") {
+    Pair p;
+    Arrivals arrivals;
+    p.server.on<OpenFile>(arrivals, &Arrivals::file);
+    p.server.on<Fault>(arrivals, &Arrivals::fault);
+    p.server.on<AttachSession>(arrivals, &Arrivals::attach);
+    p.connect();
+    OpenFile file{"a", open_or_throw("/dev/null", O_RDONLY)};
+    std::string out;
+    CHECK(p.client.send(file));
+    p.nursery.spawn(ask_with(p.client, UniqueFd(::dup(file.file.get())), out));
+    turn(p.loop, 10);
+    CHECK(arrivals.seen == "a;session;");
+    CHECK(out == "answered;");
+
+    log::Event("ipc.message_dropped", log::Level::error); // UBSan knows the class from now on
+    constexpr int kFaults = 20;                           // more than the socket takes
+    for (int i = 0; i < kFaults; ++i)
+        CHECK(p.client.send(Fault{std::string(60'000, 'x'), false}));
+    CHECK(p.client.send(file)); // waits with a descriptor of its own
+    file.name = "b";
+    UniqueFd last(::dup(file.file.get()));
+    out.clear();
+    bool with = true, without = false;
+    {
+        const NoDescriptors none;
+        with = p.client.send(file);
+        without = p.client.send(Fault{"y", false}); // needs none
+        p.nursery.spawn(ask_with(p.client, std::move(last), out));
+    }
+    CHECK_FALSE(with);
+    CHECK(without);
+    CHECK(p.client.connected());
+    arrivals.seen.clear();
+    turn(p.loop, 100);
+    std::string expected;
+    for (int i = 0; i < kFaults; ++i)
+        expected += "60000;";
+    CHECK(arrivals.seen == expected + "a;1;");
+    CHECK(out == "lost;"); // at once
+    file.name = "c";
+    CHECK(p.client.send(file));
+    turn(p.loop, 10);
+    CHECK(arrivals.seen == expected + "a;1;c;");
+    p.finish();
+}
+
+TEST_CASE("without descriptors requests that waited for the peer are sent or lost, none without") {
+    Pair p;
+    Arrivals arrivals;
+    p.server.on<AttachSession>(arrivals, &Arrivals::attach);
+    const UniqueFd file = open_or_throw("/dev/null", O_RDONLY);
+    p.connect();
+    std::string out;
+    p.nursery.spawn(ask_with(p.client, UniqueFd(::dup(file.get())), out));
+    turn(p.loop, 10);
+    CHECK(out == "answered;");
+    p.client.drop("away");
+    turn(p.loop, 10);
+    out.clear();
+    arrivals.seen.clear();
+    constexpr size_t kRequests = 20; // more than the socket takes
+    for (size_t i = 0; i < kRequests; ++i)
+        p.nursery.spawn(ask_with(p.client, UniqueFd(::dup(file.get())), out));
+    auto [a, b] = socket_pair(SOCK_SEQPACKET);
+    {
+        const NoDescriptors none;
+        p.client.attach(std::move(a));
+    }
+    p.server.attach(std::move(b));
+    turn(p.loop, 100);
+    const auto count = [&](std::string_view what) {
+        size_t n = 0;
+        for (const auto word : split(out, ';'))
+            n += word == what;
+        return n;
+    };
+    CHECK(count("answered") >= 1);
+    CHECK(count("lost") >= 1);
+    CHECK(count("answered") + count("lost") == kRequests);
+    CHECK(arrivals.seen.find("nothing") == std::string::npos);
+    CHECK(p.client.connected());
+    p.finish();
+}
+
 TEST_CASE("every cut of a message is refused") {
     DeliveryFacts facts;
     facts.prefix = "Received: x\r\n";
@@ -158,4 +301,49 @@ TEST_CASE("an enum beyond its last value is refused") {
     std::string wire = encode(answer);
     wire[0] = 4;
     CHECK_FALSE(decode<DnsAnswer>(wire));
+}
+
+namespace {
+
+task<> ask_server(Loop& loop, Channel& channel, AdminRequest request, AdminAnswer& out) {
+    out = co_await channel.call(std::move(request));
+    loop.stop();
+}
+
+} // namespace
+
+// RULES.md A12.
+TEST_CASE("an answer to the command line that fits no datagram is an error, and ends nobody") {
+    char directory[] = "/tmp/tambo-ipc-XXXXXX";
+    REQUIRE(::mkdtemp(directory) != nullptr);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    cat(directory, "/socket").copy(address.sun_path, sizeof address.sun_path - 1);
+    const auto* raw = reinterpret_cast<const sockaddr*>(&address);
+    UniqueFd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    REQUIRE(::bind(listener.get(), raw, sizeof address) == 0);
+    REQUIRE(::listen(listener.get(), 5) == 0);
+    UniqueFd client(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(client.get(), raw, sizeof address) == 0);
+
+    Loop loop;
+    Nursery nursery(loop);
+    AdminServer server(nursery, std::move(listener));
+    Channel command(nursery, "daemon");
+    command.attach(std::move(client));
+    AdminAnswer answer;
+    for (const auto& [verb, error] : {std::pair<std::string, std::string>{
+                                          std::string(60'000, '\1'), "the answer is too long"},
+                                      {"nothing", "unknown verb nothing; known:"}}) {
+        AdminRequest request;
+        request.verb = verb;
+        nursery.spawn(ask_server(loop, command, request, answer));
+        loop.run();
+        CHECK(answer.error == error);
+        CHECK(answer.exit_code != 0);
+    }
+    nursery.cancel();
+    command.drop("end");
+    ::unlink(address.sun_path);
+    ::rmdir(directory);
 }

@@ -3,6 +3,7 @@
 // <directory>/probe/<instance>; signals make it do what a daemon may do:
 //   SIGUSR1  it retires (imapd, pop3d)
 //   SIGUSR2  it reports a storage fault
+//   SIGWINCH it says to all neighbours what they do not understand
 #include "common/base/text.h"
 #include "common/ipc/control.h"
 #include "common/sys/file.h"
@@ -26,6 +27,12 @@ struct Greeting {
     }
 };
 
+struct Gibberish {
+    static constexpr uint16_t kType = 0x7F02;
+    template <class V>
+    void visit(V&) {}
+};
+
 class Diary {
   public:
     explicit Diary(const std::string& file)
@@ -45,6 +52,8 @@ class Acquaintance {
         channel_.on_attached = [this] { channel_.send(Greeting{own_}); };
         channel_.on_lost = [this] { diary_.note("lost " + channel_.peer()); };
     }
+
+    void babble() { channel_.send(Gibberish{}); }
 
   private:
     void greeted(Greeting greeting) {
@@ -74,8 +83,11 @@ int main() {
     Loop loop;
     Nursery nursery(loop);
     ipc::Control control(loop, nursery, boot);
+    std::vector<std::weak_ptr<Acquaintance>> all;
     control.accept("", [&](ipc::Channel& channel) {
-        return std::make_shared<Acquaintance>(channel, diary, boot.instance());
+        auto fresh = std::make_shared<Acquaintance>(channel, diary, boot.instance());
+        all.push_back(fresh);
+        return fresh;
     });
     control.on_configure = [&](const ipc::Configure& message) {
         diary.note(cat("configured generation=", message.generation));
@@ -96,6 +108,11 @@ int main() {
         loop.stop();
     };
     loop.on_signal(SIGUSR1, [&] { control.report_retired(1); });
+    loop.on_signal(SIGWINCH, [&] {
+        for (const auto& one : all) {
+            if (const auto living = one.lock()) living->babble();
+        }
+    });
     loop.on_signal(SIGUSR2, [&] { control.report_fault("the disk is sick", true); });
     control.report_ready("nothing but a probe");
     loop.run();

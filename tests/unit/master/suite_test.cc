@@ -211,6 +211,39 @@ TEST_CASE("a killed daemon comes back and is wired anew; its peers keep running"
     CHECK(read_file(rig.dir.path() + "/epoch", 100) == "1 clean\n"); // it was looked after
 }
 
+TEST_CASE("P8: a pair that is lost while both live is renewed, once, and nobody is restarted") {
+    Rig rig;
+    rig.start();
+    const pid_t mx = rig.running("mx").pid;
+    std::vector<std::string> peers;
+    for (const Service* peer : peers_of(*find_service("mx")))
+        peers.push_back(instance_name(*peer, 0));
+    rig.run_until([&] {
+        return std::ranges::all_of(peers, [&](const auto& peer) {
+            return rig.count(peer, "greeted by mx.0 as mx.0") == 1;
+        });
+    });
+    REQUIRE(::kill(mx, SIGWINCH) == 0);
+    rig.run_until([&] {
+        return std::ranges::all_of(peers, [&](const auto& peer) {
+            return rig.count("mx.0", cat("greeted by ", peer, " as ", peer)) == 2 &&
+                   rig.count(peer, "greeted by mx.0 as mx.0") == 2;
+        });
+    });
+    const int64_t later_ms = Loop::monotonic_ms() + 2'500; // what was renewed stays
+    rig.run_until([&] { return Loop::monotonic_ms() >= later_ms; });
+    CHECK(rig.running("mx").pid == mx);
+    for (const auto& peer : peers) {
+        INFO(peer);
+        CHECK(rig.count("mx.0", "lost " + peer) == 1);
+        CHECK(rig.count(peer, "lost mx.0") == 1);
+        CHECK(rig.count(peer, "greeted by mx.0 as mx.0") == 2);
+        CHECK(rig.count("queued", "lost authd") == 0);
+    }
+    for (const auto& child : rig.suite->children().all())
+        CHECK(rig.suite->children().restarts(*child) == 0);
+}
+
 TEST_CASE("a daemon that breaks the contract is ended and started again") {
     Rig rig;
     rig.start();

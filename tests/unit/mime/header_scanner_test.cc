@@ -26,10 +26,10 @@ Scan scan(std::initializer_list<std::string_view> chunks) {
 
 std::string describe(const Scan& s) {
     const HeaderFlags& f = s.scanner.flags();
-    std::string out =
-        cat(s.header_bytes, ' ', static_cast<int>(s.scanner.status()), ' ', s.scanner.bytes(), ' ',
-            s.scanner.lines(), " flags ", int{f.eight_bit}, int{f.nul}, int{f.bare_cr},
-            int{f.bare_lf}, int{f.obsolete_name}, int{f.malformed_line}, int{f.repeated}, '\n');
+    std::string out = cat(s.header_bytes, ' ', static_cast<int>(s.scanner.status()), ' ',
+                          s.scanner.bytes(), ' ', s.scanner.lines(), " flags ", int{f.eight_bit},
+                          int{f.nul}, int{f.bare_cr}, int{f.bare_lf}, int{f.obsolete_name},
+                          int{f.malformed_line}, int{f.control_in_name}, int{f.repeated}, '\n');
     for (size_t i = 0; i < static_cast<size_t>(Watched::none); ++i) {
         out += cat(s.scanner.count(static_cast<Watched>(i)), ' ');
     }
@@ -78,6 +78,29 @@ TEST_CASE("the scanner sees the same at every split, and byte by byte") {
         bytes.header_bytes += bytes.scanner.feed(all.substr(i, 1));
     bytes.scanner.finish();
     CHECK(describe(bytes) == expected);
+}
+
+TEST_CASE("M2: a control character in a name is flagged, elsewhere it is not") {
+    for (const auto* named :
+         {"From\v: a@b\r\n", "\vFrom: a@b\r\n", "Fr\x01om: a@b\r\n", "From \f: a@b\r\n",
+          "From\x7f\t: a@b\r\n", "X\b\v y: z\r\n", "A: b\r\nFrom\x1f: a@b\r\n"}) {
+        INFO(escape(named));
+        const std::string header = cat(named, "To: c@d\r\n\r\n");
+        for (size_t cut = 0; cut <= header.size(); ++cut) {
+            const Scan s = scan({header.substr(0, cut), header.substr(cut)});
+            CHECK((s.scanner.flags().control_in_name && s.scanner.flags().malformed_line));
+            CHECK(s.scanner.count(Watched::from) == 0);
+            CHECK(s.scanner.count(Watched::to) == 1);
+            CHECK(s.header_bytes == header.size());
+        }
+    }
+    for (const auto* other : {"From: a\v@b\r\n", "From\v\r\n", "\v\r\n: x\r\n", "From\t: a@b\r\n",
+                              "A: b\r\n From\v: a@b\r\n", "no name\v: x\r\n",
+                              "caf\xc3\xa9\v: x\r\n", "\r\nFrom\v: a@b\r\n"}) {
+        INFO(escape(other));
+        CHECK_FALSE(scan({other}).scanner.flags().control_in_name);
+    }
+    CHECK_FALSE(scan({"From\v"}).scanner.flags().control_in_name);
 }
 
 TEST_CASE("a clean header has no flags") {

@@ -80,6 +80,32 @@ task<> wait_thrice(Stream& stream, std::string& out) {
     }
 }
 
+task<> wait_often(Stream& stream, int64_t ms, int times, std::string& out) {
+    for (int i = 0; i < times; ++i) {
+        auto wait = co_await stream.wait_input(ms);
+        out += wait == Wait::input ? 'i' : wait == Wait::woken ? 'w' : 't';
+        if (wait == Wait::input) co_return;
+    }
+}
+
+task<> flush_much(Stream& stream, std::string& out) {
+    stream.put(std::string(4u << 20, 'x')); // more than the kernel takes
+    try {
+        co_await stream.flush();
+        out = "flushed";
+    } catch (const TimedOut&) {
+        out = "timeout";
+    }
+}
+
+task<> read_after(Nursery& nursery, int fd, const std::string& sign, size_t count) {
+    while (sign.size() < count)
+        co_await sleep_ms(nursery, 5);
+    std::string room(1u << 20, '\0');
+    while (::recv(fd, room.data(), room.size(), MSG_DONTWAIT) > 0)
+        co_await sleep_ms(nursery, 1);
+}
+
 // Both ends of a TCP connection over loopback.
 std::pair<UniqueFd, UniqueFd> tcp_pair() {
     const UniqueFd listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -142,6 +168,47 @@ TEST_CASE("a trickle does not prolong a read") {
     ends.loop.every(20, [&] { ends.send("x"); });
     ends.run();
     CHECK(out == "timeout");
+}
+
+TEST_CASE("a read whose time is up does not end a write of the stream") {
+    Ends ends(60'000);
+    std::string waits, flush;
+    ends.nursery.spawn(flush_much(*ends.stream, flush));
+    ends.nursery.spawn(wait_often(*ends.stream, 20, 3, waits));
+    ends.nursery.spawn(read_after(ends.nursery, ends.peer.get(), waits, 3));
+    ends.run();
+    CHECK(waits == "ttt");
+    CHECK(flush == "flushed");
+}
+
+TEST_CASE("a write whose time is up does not end a read of the stream") {
+    Ends ends(20);
+    std::string waits, flush;
+    ends.nursery.spawn(flush_much(*ends.stream, flush));
+    ends.nursery.spawn(wait_often(*ends.stream, 60'000, 1, waits));
+    ends.nursery.spawn([](Ends& all, const std::string& sign) -> task<> {
+        while (sign.empty())
+            co_await sleep_ms(all.nursery, 5);
+        all.send("x");
+    }(ends, flush));
+    ends.run();
+    CHECK(flush == "timeout");
+    CHECK(waits == "i");
+}
+
+TEST_CASE("reads do not prolong a write of the stream") {
+    Ends ends(100);
+    std::string waits, flush;
+    ends.nursery.spawn(flush_much(*ends.stream, flush));
+    ends.nursery.spawn(wait_often(*ends.stream, 15, 100, waits));
+    ends.nursery.spawn([](Ends& all, const std::string& sign) -> task<> {
+        while (sign.empty())
+            co_await sleep_ms(all.nursery, 5);
+        all.send("x");
+    }(ends, flush));
+    ends.run();
+    CHECK(flush == "timeout");
+    CHECK(waits.back() == 'i');
 }
 
 TEST_CASE("wait_input tells input, wake and time apart") {

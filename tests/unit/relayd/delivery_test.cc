@@ -7,6 +7,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 using namespace tambo;
 using namespace tambo::test;
 using namespace std::string_view_literals;
@@ -248,6 +252,54 @@ TEST_CASE("after the final dot nothing is tried again: it may have arrived") {
         CHECK(done.results[0].status.text.find("may have arrived") != std::string::npos);
         CHECK(second.visits.empty());
     }
+}
+
+namespace {
+
+// The socket of this process whose other end is that address, or -1.
+int socket_to(const net::SocketAddress& peer) {
+    for (int fd = 0; fd < 200; ++fd) {
+        if (net::SocketAddress::peer_of(fd).text() == peer.text()) return fd;
+    }
+    return -1;
+}
+
+// What the kernel says of the client's socket from now on is an error that is no lost connection;
+// then the reply comes.
+UniqueFd spoil(uint16_t server_port, const std::string& reply) {
+    const auto server = net::SocketAddress::parse("127.0.0.1", server_port);
+    const int client = socket_to(*server);
+    REQUIRE(client >= 0);
+    const int served = socket_to(net::SocketAddress::local_of(client));
+    REQUIRE(served >= 0);
+    UniqueFd kept(::dup(client)); // the loop goes on watching what it was
+    const UniqueFd other(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    REQUIRE(::dup2(other.get(), client) == client);
+    REQUIRE(::send(served, reply.data(), reply.size(), MSG_NOSIGNAL) > 0);
+    return kept;
+}
+
+} // namespace
+
+TEST_CASE("a system error after the final dot is no reason to try again either") {
+    Relaying r(Relaying::impatient());
+    Behaviour behaviour;
+    behaviour.final_reply = kSilence;
+    auto& first = r.serve({behaviour});
+    auto& second = r.serve({Behaviour()}, "127.0.0.2");
+    r.names.mx("d.test", 20, "mx2.test");
+    r.names.address("mx2.test", "127.0.0.2");
+    UniqueFd kept;
+    r.loop.every(5, [&] {
+        const bool whole = !first.visits.empty() && !first.visits[0]->messages.empty();
+        if (whole && !kept) kept = spoil(first.port(), "250 2.0.0 taken\r\n");
+    });
+    const auto done = r.relay();
+    CHECK(kept.valid());
+    CHECK(summary(done) == "deferred 451 4.4.2");
+    const auto& text = done.results[0].status.text;
+    CHECK(text.starts_with("Socket operation on non-socket after the message was sent to"));
+    CHECK(second.visits.empty());
 }
 
 TEST_CASE("a server that hangs up in the middle of the content may say why") {

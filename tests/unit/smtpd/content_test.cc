@@ -115,6 +115,13 @@ TEST_CASE("why a message is refused") {
     CHECK(content_of(hops + "Received: x\r\n\r\n").refusal == 554);
 }
 
+TEST_CASE("M2: a field whose name has a control character is refused") {
+    CHECK(content_of("From\v: a@b\r\nFrom: c@d\r\n\r\n").refusal == 550);
+    CHECK(content_of("From: c@d\r\n\x7f\x01 From: a@b\r\n\r\n").refusal == 550);
+    CHECK(content_of("Subject: x\v: y\r\nnonsense \x1b[1m: z\r\n\r\n").refusal == 0);
+    CHECK(content_of("\x1b[1mError: x\r\n").refusal == 0); // no header at all
+}
+
 TEST_CASE("messages without a header are recognised by their first line") {
     for (const auto* bare : {"hello\r\n", "hello world: x\r\n", " x: y\r\n", ": x\r\n",
                              "\xC3\xBC: x\r\n", "From alice Mon Jan 1 00:00:00\r\n"}) {

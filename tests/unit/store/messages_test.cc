@@ -373,6 +373,21 @@ TEST_CASE("a body shorter than recorded is an error, not a crash") {
     CHECK_THROWS_AS(reader->read(0, buffer, 10), std::system_error);
 }
 
+TEST_CASE("a large body shorter than recorded is not mapped: its pages are not there") {
+    for (const size_t left : {0u, 3u, 300'000u, 599'999u}) {
+        Fixture f;
+        f.append("INBOX", std::string(600'000, 'x'));
+        const auto inbox = f.select();
+        for (const auto& file : std::filesystem::recursive_directory_iterator(f.dir + "/bodies")) {
+            if (file.is_regular_file()) std::filesystem::resize_file(file.path(), left);
+        }
+        auto reader = f.account->open_message(inbox->entries()[0]);
+        REQUIRE(reader.ok());
+        CHECK_THROWS_AS(std::string(reader->text()), std::system_error);
+        CHECK_FALSE(f.account->failure()); // of this message alone
+    }
+}
+
 TEST_CASE("pop3's lock is for one") {
     Fixture f;
     CHECK(f.account->lock_maildrop());
