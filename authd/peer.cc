@@ -2,6 +2,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/text.h"
+#include "common/crypto/digest.h"
 #include "common/sys/log.h"
 
 #include <algorithm>
