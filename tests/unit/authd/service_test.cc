@@ -330,7 +330,7 @@ task<> log_in_slowly(Suite& s, std::string ipc::SaslStart::*field, ipc::SaslAnsw
 } // namespace
 
 TEST_CASE("P8: what a daemon says of a client is bounded before it goes on to the keeper") {
-    for (auto* field :
+    for (std::string ipc::SaslStart::*field :
          {&ipc::SaslStart::session_hint, &ipc::SaslStart::sid, &ipc::SaslStart::client_ip,
           &ipc::SaslStart::tls, &ipc::SaslStart::channel_binding}) {
         Suite s;
@@ -416,8 +416,12 @@ TEST_CASE("a login sends as its own addresses only") {
 
 TEST_CASE("a token ends with the right that it was made for") {
     const std::function<void(Suite&)> changes[] = {
-        [](Suite& s) { s.directory->set_account_disabled(Id{0, 1}, true); },
-        [](Suite& s) { s.directory->remove_account(Id{0, 1}); },
+        [](Suite& s) {
+            s.directory->set_account_disabled(Id{0, 1}, true);
+        },
+        [](Suite& s) {
+            s.directory->remove_account(Id{0, 1});
+        },
         [](Suite& s) { s.set_password(1, "another"); },
     };
     for (const auto& change : changes) {
@@ -673,7 +677,8 @@ struct Submit {
     }
     task<ipc::LocalTaken> take(ipc::LocalArrival arrival) {
         arrivals.push_back(std::move(arrival));
-        while (silent) co_await sleep_ms(s.nursery, 5);
+        while (silent)
+            co_await sleep_ms(s.nursery, 5);
         co_return ipc::LocalTaken{};
     }
     Suite& s;
@@ -783,7 +788,8 @@ TEST_CASE("while submit does not take them, connections of the host wait in the 
     Door door(s.dir);
     s.service->local_door().listen(std::move(door.listener));
     std::vector<UniqueFd> clients;
-    for (int i = 0; i < 80; ++i) clients.push_back(door.connect());
+    for (int i = 0; i < 80; ++i)
+        clients.push_back(door.connect());
     settle(s);
     CHECK(s.service->local_door().passing() == 32);
     submit.silent = false;
