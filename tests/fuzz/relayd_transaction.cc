@@ -64,6 +64,15 @@ task<> converse(Connection& connection,
     }
 }
 
+// What was sent in clear. A TLS handshake record (RFC 8446 5.1) is what follows STARTTLS, if the
+// server said that it may; nothing behind it is SMTP.
+std::string_view clear_text(std::string_view sent) {
+    constexpr std::string_view kStartTls = "STARTTLS\r\n";
+    const size_t at = sent.find(kStartTls);
+    const size_t next = at == std::string_view::npos ? sent.size() : at + kStartTls.size();
+    return sent.substr(next).starts_with("\x16\x03") ? sent.substr(0, next) : sent;
+}
+
 void inspect_sent(int fd) {
     std::string sent, piece(65536, '\0');
     for (;;) {
@@ -71,9 +80,10 @@ void inspect_sent(int fd) {
         if (got <= 0) break;
         sent.append(piece, 0, static_cast<size_t>(got));
     }
-    for (size_t i = 0; i < sent.size(); ++i) {
-        if (sent[i] == '\r' && i + 1 < sent.size()) check(sent[i + 1] == '\n', "no bare CR");
-        if (sent[i] == '\n') check(i > 0 && sent[i - 1] == '\r', "no bare LF");
+    const auto clear = clear_text(sent);
+    for (size_t i = 0; i < clear.size(); ++i) {
+        if (clear[i] == '\r' && i + 1 < clear.size()) check(clear[i + 1] == '\n', "no bare CR");
+        if (clear[i] == '\n') check(i > 0 && clear[i - 1] == '\r', "no bare LF");
     }
 }
 
