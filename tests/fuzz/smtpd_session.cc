@@ -9,8 +9,15 @@ using namespace tambo::smtpd::test;
 
 namespace {
 
+// Messages are small in it: inputs are, too.
+World* small_world(Role role) {
+    auto* const world = new World(role);
+    world->service.config.message_size_max = 3000;
+    return world;
+}
+
 World& world_of(Role role) {
-    static World* const worlds[] = {new World(Role::mx), new World(Role::submission)};
+    static World* const worlds[] = {small_world(Role::mx), small_world(Role::submission)};
     return *worlds[role == Role::mx ? 0 : 1];
 }
 
