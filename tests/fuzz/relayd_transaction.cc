@@ -124,7 +124,8 @@ class Server {
             turn();
             status = tls_->handshake();
         }
-        if (status != TlsStatus::done) return;
+        secured_ = status == TlsStatus::done;
+        if (!secured_) return;
         size_t sent = 0;
         while (!bytes.empty() && tls_->write(bytes, sent) == TlsStatus::done)
             bytes.remove_prefix(sent);
@@ -143,7 +144,7 @@ class Server {
     std::string heard_under_tls() {
         std::string all, piece(65536, '\0');
         size_t got = 0;
-        while (tls_ && tls_->read(piece.data(), piece.size(), got) == TlsStatus::done)
+        while (secured_ && tls_->read(piece.data(), piece.size(), got) == TlsStatus::done)
             all.append(piece, 0, got);
         return all;
     }
@@ -170,6 +171,7 @@ class Server {
     Loop& loop_;
     UniqueFd socket_;
     std::optional<TlsSession> tls_;
+    bool secured_ = false;
     std::string clear_;
 };
 
