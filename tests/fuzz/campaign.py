@@ -1,8 +1,11 @@
-"""One fuzz target for some minutes: campaign.py TARGET [SECONDS], after ninja -C build/fuzz.
+"""One fuzz target for some minutes: campaign.py TARGET [SECONDS], after ninja -C build/fuzz. Without
+SECONDS: TAMBO_FUZZ_SECONDS of the environment, or 300.
 
 It begins with what is committed and what earlier campaigns left in build/corpus. What reaches code
 that nothing committed reaches is added to tests/fuzz/corpus. A finding ends the campaign; its
 input stays in build/findings. Prints one line of figures.
+
+campaign.py --watch TARGET [SECONDS] only fuzzes, and shows what libFuzzer says (./dev fuzz).
 """
 import os
 import re
@@ -10,7 +13,8 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SECONDS = 300
+FULL_SECONDS = 300  # what counts as a campaign
+SECONDS = int(os.environ.get("TAMBO_FUZZ_SECONDS", FULL_SECONDS))
 INPUT_BYTES = 4096  # at most, unless a seed is longer
 
 
@@ -45,13 +49,16 @@ def directories(target):
     return found
 
 
+def command(target, seconds):
+    seeds, grown, findings = directories(target)
+    return [program(target), grown, seeds, *limits(target), *dictionary(target),
+            "-max_total_time=%d" % seconds, "-print_final_stats=1", "-artifact_prefix=" + findings + os.sep]
+
+
 def fuzz(target, seconds):
     """(no finding, what was printed)"""
-    seeds, grown, findings = directories(target)
     done = subprocess.run(
-        [program(target), grown, seeds, *limits(target), *dictionary(target), "-max_total_time=%d" % seconds,
-         "-print_final_stats=1", "-artifact_prefix=" + findings + os.sep],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds + 600)
+        command(target, seconds), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds + 600)
     return done.returncode == 0, done.stdout.decode(errors="replace")
 
 
@@ -74,8 +81,13 @@ def figures(target, output):
 
 
 def main():
-    target = sys.argv[1]
-    seconds = int(sys.argv[2]) if len(sys.argv) > 2 else SECONDS
+    words = sys.argv[1:]
+    watch = words[0] == "--watch"
+    target, *rest = words[watch:]
+    seconds = int(rest[0]) if rest else SECONDS
+    if watch:
+        os.chdir(ROOT)
+        os.execv(program(target), command(target, seconds))
     good, output = fuzz(target, seconds)
     if good:
         keep(target)

@@ -1,6 +1,10 @@
 """How much of what reads peers' bytes the committed corpora reach. Each file of PARSERS is compiled with
 clang's source-based coverage, the targets are linked with them (ninja -C build/fuzz before) and run
-over their corpora. Prints the lines of each file; below MINIMUM percent for all together it fails."""
+over their corpora. Prints the lines of each file; below MINIMUM percent for all together it fails.
+
+coverage.py [--missing] [JOBS]: with --missing also the numbers of the lines that nothing reaches. JOBS run
+at a time, 2 unless told."""
+import argparse
 import concurrent.futures
 import glob
 import json
@@ -60,17 +64,18 @@ PARSERS = {
 HEADERS = ["tests/fuzz/ipc_messages.cc"]
 
 
-def instrument(sources):
+def instrument(sources, jobs):
     """Compiles them; for relink.link()."""
     known, objects = relink.commands(), {}
 
     def one(source):
         words = [w for w in known[source] if not w.startswith(("-fsanitize", "-fno-sanitize"))]
         output = os.path.join(TOP, source.replace("/", "_") + ".o")
-        relink.compile_as([*words[:1], "-O0", *OPTIONS, *words[1:]], os.path.join(ROOT, source), output)
+        at = words.index("-o")
+        relink.compile_as([*words[:at], "-O0", *OPTIONS, *words[at:]], os.path.join(ROOT, source), output)
         return relink.goes_into(known[source]), output
 
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         for into, output in pool.map(one, sources):
             objects.setdefault(into, []).append(output)
     return objects
@@ -90,15 +95,20 @@ def replay(target, objects, top):
         raise SystemExit("%s does not run over its corpus" % target)
 
 
-def count(targets, top):
-    """path -> (lines that ran, lines)"""
+def merge(targets, top):
+    """What llvm-cov needs to know, for all of them."""
     merged = os.path.join(top, "all.profdata")
     subprocess.run(["llvm-profdata-14", "merge", "-sparse", "-o", merged,
                     *glob.glob(os.path.join(top, "*.profraw"))], check=True)
     programs = [os.path.join(TOP, target) for target in targets]
-    objects = [word for program in programs[1:] for word in ("-object", program)]
-    exported = subprocess.run(["llvm-cov-14", "export", "-summary-only", "-instr-profile", merged,
-                               programs[0], *objects], check=True, stdout=subprocess.PIPE).stdout
+    return ["-instr-profile", merged, programs[0],
+            *(word for program in programs[1:] for word in ("-object", program))]
+
+
+def count(merged):
+    """path -> (lines that ran, lines)"""
+    exported = subprocess.run(["llvm-cov-14", "export", "-summary-only", *merged], check=True,
+                              stdout=subprocess.PIPE).stdout
     lines = {}
     for row in json.loads(exported)["data"][0]["files"]:
         summary = row["summary"]["lines"]
@@ -106,19 +116,54 @@ def count(targets, top):
     return lines
 
 
+def missing(paths, merged):
+    """path -> the lines that nothing reached, as text"""
+    shown = subprocess.run(["llvm-cov-14", "show", *merged, *(os.path.join(ROOT, path) for path in paths)],
+                           check=True, text=True, stdout=subprocess.PIPE).stdout
+    found = {}
+    for part in re.split("^(?=/)", shown, flags=re.M):
+        # A template is shown once more for each of its instances.
+        ran = {}
+        for number, times in re.findall(r"^ *(\d+)\| *([\d.kMGE]+)\|", part, re.M):
+            ran[int(number)] = ran.get(int(number), False) or times != "0"
+        found[os.path.relpath(part.split(":\n")[0], ROOT)] = ranges(n for n in sorted(ran) if not ran[n])
+    return found
+
+
+def ranges(numbers):
+    """As text: 3-5, 9"""
+    groups = []
+    for number in numbers:
+        if groups and groups[-1][1] == number - 1:
+            groups[-1][1] = number
+        else:
+            groups.append([number, number])
+    return ", ".join("%d" % a if a == b else "%d-%d" % (a, b) for a, b in groups)
+
+
 def percent(ran, lines):
     return 100 * ran / max(1, lines)
 
 
 def main():
+    parser = argparse.ArgumentParser(prog="coverage.py")
+    parser.add_argument("--missing", action="store_true", help="the lines that nothing reaches")
+    parser.add_argument("jobs", nargs="?", type=int, default=2)
+    args = parser.parse_args()
     targets = sorted(re.sub(".*/|\\.cc$", "", p) for p in glob.glob(os.path.join(ROOT, "tests/fuzz/*.cc")))
     os.makedirs(TOP, exist_ok=True)
     sources = [path for paths in PARSERS.values() for path in paths.split() if path.endswith(".cc")]
-    objects = instrument([*sources, *HEADERS])
+    objects = instrument([*sources, *HEADERS], args.jobs)
     with tempfile.TemporaryDirectory(prefix="tambo-coverage.") as top:
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
             list(pool.map(lambda target: replay(target, objects, top), targets))
-        lines = count(targets, top)
+        merged = merge(targets, top)
+        paths = [path for paths in PARSERS.values() for path in paths.split()]
+        return report(count(merged), missing(paths, merged) if args.missing else {})
+
+
+def report(lines, unreached):
+    """unreached: path -> its lines that nothing reaches, as far as that is wanted."""
     total_ran = total = files = 0
     lowest = 100.0
     for whose, paths in PARSERS.items():
@@ -128,7 +173,8 @@ def main():
             if number == 0:
                 print("  %-40s is in no target" % path)
                 return 1
-            print("  %-40s %5d of %5d lines %6.1f %%" % (path, ran, number, percent(ran, number)))
+            print("  %-40s %5d of %5d lines %6.1f %%  %s"
+                  % (path, ran, number, percent(ran, number), unreached.get(path, "")))
             total_ran, total, files = total_ran + ran, total + number, files + 1
             lowest = min(lowest, percent(ran, number))
     print("figures: %.1f %% of the %d lines of %d files that read peers' bytes, the lowest file %.0f %%"

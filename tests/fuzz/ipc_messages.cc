@@ -54,7 +54,8 @@ void try_one(size_t which, std::string_view bytes, size_t descriptors) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view input(reinterpret_cast<const char*>(data), size);
-    static_cast<void>(decode_header(input));
+    if (const auto header = decode_header(input))
+        check(input.starts_with(encode_header(*header)), "a header has one form");
     if (input.size() < 2) return 0;
     const size_t which = static_cast<uint8_t>(input[0]);
     const size_t descriptors = static_cast<uint8_t>(input[1]) % 3;
@@ -66,6 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             DnsLookup, AttachAnswer, AttachSession, KickAccount, AccountFull, AccountLoad,
             AccountStarted, AccountFault, FsckReport, Fsck, Signature, Sign, SpoolOpened, OpenSpool,
             EnvelopeStart, EnvelopeRecipients, Commit, Discard, CommittedAnswer, AskCommitted,
-            RelayDone, Relay, Unwired>(which, input.substr(2), descriptors);
+            RelayDone, Relay, Drain, SaslAbort, SessionEnded, ReplyText, Unwired>(
+        which, input.substr(2), descriptors);
     return 0;
 }

@@ -3,14 +3,13 @@
 #pragma once
 
 #include "common/base/check.h"
-#include "common/crypto/issue.h"
-#include "common/crypto/key_ring.h"
 #include "common/crypto/tls.h"
 #include "common/event/loop.h"
 #include "common/ipc/messages/authd.h"
 #include "common/login/server.h"
 #include "common/sys/fdpass.h"
 #include "common/sys/file.h"
+#include "tests/fuzz/server_tls.h"
 
 #include <sys/socket.h>
 
@@ -21,18 +20,6 @@
 #include <string_view>
 
 namespace tambo::fuzz {
-
-inline TlsContext login_tls(const std::string& service) {
-    const PrivateKey key = PrivateKey::generate(KeyType::ec_p256);
-    const CertificateSpec spec{{"mail.example.test"}, {}, UtcTime{1'700'000'000'000}, 36'000};
-    auto ring = std::make_shared<KeyRing>();
-    ring->add(1, key);
-    TlsServerConfig config;
-    config.service = service;
-    config.certificates = {{self_signed_certificate(key, spec).value(), 1}};
-    config.signer = std::move(ring);
-    return TlsContext::server(config).value();
-}
 
 // What a client sends and hears, in clear until it starts TLS.
 class LoginClient {
@@ -89,7 +76,7 @@ class LoginWorld {
         service_.config.generation_ms = INT64_MAX / 2;
         service_.config.generation_connections = INT64_MAX;
         service_.config.sessions_max = 100;
-        service_.tls = login_tls(std::string(protocol.clear_door));
+        service_.tls = server_tls(std::string(protocol.clear_door));
         authd_side_.on<ipc::ConnectionOpened>(*this, &LoginWorld::opened);
         authd_side_.on<ipc::ConnectionClosed>(*this, &LoginWorld::closed);
         authd_side_.on<ipc::SaslStart>(*this, &LoginWorld::start);

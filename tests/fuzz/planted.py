@@ -60,12 +60,23 @@ def hunt(target, program):
         return time.monotonic() - start, done.stdout.decode(errors="replace")
 
 
+# What ends a campaign, the first that fits. UBSan may see a read before ASan does: libstdc++'s own
+# assertions and the targets' abort() are libFuzzer's "deadly signal".
+REPORTS = [
+    r"ERROR: AddressSanitizer: (\S+)",
+    r"(runtime error: .*)",
+    r"(check failed: .*)",
+    r"ERROR: (\w+Sanitizer: .*)",
+    r"ERROR: libFuzzer: (deadly signal)",
+]
+
+
 def what_was_found(output):
-    """AddressSanitizer's word, or that a check of the target saw a wrong result first."""
-    said = re.search(r"ERROR: AddressSanitizer: (\S+)", output)
-    if said:
-        return said.group(1)
-    return "a wrong result" if "check_failed" in output else ""
+    for report in REPORTS:
+        said = re.search(report, output)
+        if said:
+            return said.group(1)
+    return ""
 
 
 def main():

@@ -1,4 +1,5 @@
-// Whole POP3 sessions on a real store: the input is what the client sends, a byte 0xfe cuts it.
+// Whole POP3 sessions on a real store: the input is what a client sends, and a second one of the
+// same account. A byte 0xff takes the other client, 0xfe cuts.
 #include "common/event/loop.h"
 #include "common/event/nursery.h"
 #include "common/sys/fdpass.h"
@@ -7,7 +8,11 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 
 using namespace tambo;
 
@@ -24,25 +29,49 @@ void drain(int fd, std::string& said) {
         said.append(buffer, static_cast<size_t>(n));
 }
 
+class Client {
+  public:
+    Client(Nursery& nursery, store::Account& account) {
+        auto [ours, theirs] = socket_pair(SOCK_STREAM);
+        nursery.spawn(pop3::serve_pop3(nursery, std::move(theirs), account, {}));
+        socket_ = std::move(ours);
+    }
+    void send(std::string_view bytes) {
+        static_cast<void>(
+            ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
+    }
+    void receive() { drain(socket_.get(), said); }
+
+    std::string said;
+
+  private:
+    UniqueFd socket_;
+};
+
 void run(store::Account& account, std::string_view input) {
     Loop loop;
     Nursery nursery(loop);
-    auto [client, theirs] = socket_pair(SOCK_STREAM);
-    nursery.spawn(pop3::serve_pop3(nursery, std::move(theirs), account, {}));
-    std::string said;
+    std::optional<Client> clients[2];
+    size_t turn_of = 0;
     while (!input.empty()) {
-        const size_t end = std::min(input.find('\xfe'), input.size());
-        static_cast<void>(::send(client.get(), input.data(), end, MSG_NOSIGNAL | MSG_DONTWAIT));
+        auto& client = clients[turn_of];
+        if (!client) client.emplace(nursery, account);
+        const size_t end = std::min(input.find_first_of("\xff\xfe"), input.size());
+        client->send(input.substr(0, end));
         for (int i = 0; i < 4; ++i)
             turn(loop);
-        drain(client.get(), said);
+        client->receive();
+        if (!client->said.empty() && !client->said.starts_with("+OK") &&
+            !client->said.starts_with("-ERR"))
+            std::abort();
+        if (end < input.size() && input[end] == '\xff') turn_of ^= 1;
         input.remove_prefix(std::min(end + 1, input.size()));
     }
-    client.reset();
+    for (auto& client : clients)
+        client.reset();
     for (int i = 0; i < 4; ++i)
         turn(loop);
     nursery.cancel();
-    if (!said.empty() && !said.starts_with("+OK") && !said.starts_with("-ERR")) std::abort();
 }
 
 } // namespace

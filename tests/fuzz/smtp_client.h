@@ -12,7 +12,35 @@
 
 namespace tambo::smtpd::test {
 
-// Sends input in pieces of step bytes, with TLS from the first byte if that is the door's way.
+inline task<>
+send_in_steps(World& world, net::Stream& client, std::string_view input, size_t step) {
+    for (size_t at = 0; at < input.size(); at += step) {
+        client.put(input.substr(at, step));
+        co_await client.flush();
+        if (step < 64) co_await sleep_ms(world.nursery, 0);
+    }
+}
+
+inline task<> start_tls(net::Stream& client) {
+    const TlsContext context = client_tls();
+    const TlsPeer peer{"mx.example", {}};
+    co_await client.start_tls_client(context, peer);
+}
+
+// Starts TLS if that is what the server waits for.
+inline task<> take_up_tls(World& world, net::Stream& client, std::string& said) {
+    for (int i = 0; i < 8; ++i) {
+        co_await sleep_ms(world.nursery, 0);
+        client.poll_input();
+    }
+    said += client.buffered();
+    client.consume(client.buffered().size());
+    const bool awaited = said.ends_with("220 2.0.0 ready to start TLS\r\n");
+    if (awaited && !client.tls()) co_await start_tls(client);
+}
+
+// Sends input in pieces of step bytes, with TLS from the first byte if that is the door's way, or
+// from a byte 0xfd if the server has agreed.
 inline task<> talk(World& world,
                    UniqueFd socket,
                    Door door,
@@ -21,18 +49,19 @@ inline task<> talk(World& world,
                    std::string& said) {
     net::Stream client(world.nursery, std::move(socket), 5000);
     try {
-        if (door == Door::submissions) {
-            const TlsContext context = client_tls();
-            const TlsPeer peer{"mx.example", {}};
-            co_await client.start_tls_client(context, peer);
+        if (door == Door::submissions) co_await start_tls(client);
+        for (size_t end = input.find('\xfd'); end != std::string_view::npos;
+             end = input.find('\xfd')) {
+            co_await send_in_steps(world, client, input.substr(0, end), step);
+            co_await take_up_tls(world, client, said);
+            input.remove_prefix(end + 1);
         }
-        for (size_t at = 0; at < input.size(); at += step) {
-            client.put(input.substr(at, step));
-            co_await client.flush();
-            if (step < 64) co_await sleep_ms(world.nursery, 0);
-        }
+        co_await send_in_steps(world, client, input, step);
     } catch (const Closed&) {
         said.clear(); // the server has had enough; what it said is read below
+    } catch (const net::TlsError&) {
+        said.clear();
+        co_return;
     }
     client.finish();
     try {

@@ -1,5 +1,6 @@
 // Whole SMTP sessions over a socket pair, with scripted authd, queued and dnsd (tests/unit/smtpd).
-// The first byte says through which door the client comes and how its bytes are cut.
+// The first byte says through which door the client comes, or as a stranger whose address is
+// counted and looked up, and how its bytes are cut.
 #include "tests/fuzz/smtp_client.h"
 
 using namespace tambo;
@@ -8,19 +9,29 @@ using namespace tambo::smtpd::test;
 
 namespace {
 
+// Messages are small in it: inputs are, too.
+World* small_world(Role role) {
+    auto* const world = new World(role);
+    world->service.config.message_size_max = 3000;
+    return world;
+}
+
 World& world_of(Role role) {
-    static World* const worlds[] = {new World(Role::mx), new World(Role::submission)};
+    static World* const worlds[] = {small_world(Role::mx), small_world(Role::submission)};
     return *worlds[role == Role::mx ? 0 : 1];
 }
 
 void check_stored(const Stored& message, Door door) {
-    check(door != Door::submission, "nothing is taken without TLS and login");
+    const bool login = message.envelope.token == "token-of-alice";
+    check(door == Door::smtp || login, "nothing is taken without a login");
+    if (door == Door::submission)
+        check(message.envelope.prefix.find("TLSv1.") != std::string::npos, "no login without TLS");
     check_body(message);
     for (const auto& text : message.recipients) {
         const auto address = smtp::parse_address(text);
         const bool ours = address->is_bare_postmaster() || address->domain_key == "local.test" ||
                           address->domain_key == "mx.example";
-        check(ours || door == Door::local, "strangers do not relay");
+        check(ours || login, "strangers do not relay");
     }
 }
 
@@ -35,7 +46,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     world.fake_queued.stored.clear();
     std::string said;
     const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
-    UniqueFd socket = world.connect(door, door == Door::local ? "" : "127.0.0.1");
+    const bool stranger = data[0] % 4 == 1;
+    const char* const address = stranger ? "192.0.2.7" : "127.0.0.1";
+    UniqueFd socket = world.connect(door, door == Door::local ? "" : address);
     world.run(talk(world, std::move(socket), door, input, step, said));
     check_replies(said);
     for (const Stored& message : world.fake_queued.stored)

@@ -8,6 +8,7 @@ one.
 import argparse
 import concurrent.futures
 import glob
+import hashlib
 import json
 import os
 import re
@@ -18,7 +19,8 @@ import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
+sys.path.insert(0, os.path.join(ROOT, "tests", "fuzz"))
+import campaign as fuzz_campaign  # noqa: E402
 
 SLOW = ("smtpd", "relayd", "imap_session", "imapd")
 
@@ -29,25 +31,50 @@ class Totals:
     reasons = {}
 
 
+# What campaigns themselves write is no change of what they test.
+WRITTEN = ("tests/CAMPAIGNS.md", "tests/fuzz/corpus")
+
+
+def git(*args):
+    return subprocess.run(["git", *args], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
+def sources(commit):
+    """What stands for the sources of commit; "" if it is not known here."""
+    tree = git("ls-tree", "-r", commit).splitlines()
+    kept = [row for row in tree if not row.split("\t")[1].startswith(WRITTEN)]
+    return hashlib.sha256("\n".join(kept).encode()).hexdigest() if kept else ""
+
+
 class Campaign:
-    """What ./dev test --full has done at this commit: it can be interrupted and goes on where it
-    was. Figures go to tests/CAMPAIGNS.md."""
+    """What ./dev test --full has done with these sources: it can be interrupted and goes on where it
+    was. Figures go to tests/CAMPAIGNS.md, whose rows say it for fuzz campaigns wherever they ran."""
 
     def __init__(self):
-        git = lambda *args: subprocess.run(["git", *args], cwd=ROOT, capture_output=True,
-                                           text=True).stdout.strip()
         self.commit = git("rev-parse", "--short=12", "HEAD")
-        # What campaigns themselves write is no change of what they test.
+        self.sources = sources("HEAD")
         self.clean = not git("status", "--porcelain", "--untracked-files=no", "--", ".",
-                             ":!tests/CAMPAIGNS.md", ":!tests/fuzz/corpus")
+                             *(":!" + path for path in WRITTEN))
         self.lock = threading.Lock()
         self.path = os.path.join(ROOT, "build", "campaign.json")
-        self.done = {}
+        self.rows = os.path.join(ROOT, "tests", "CAMPAIGNS.md")
+        self.done, self.last = {}, {}
         if os.path.exists(self.path) and self.clean:
             with open(self.path) as f:
                 state = json.load(f)
-            if state["commit"] == self.commit:
+            if state.get("sources") == self.sources:
                 self.done = state["done"]
+        self.read_rows()
+
+    def read_rows(self):
+        """last: name -> its last row, counted from the oldest."""
+        with open(self.rows) as f:
+            rows = re.findall(r"^\| [\d-]+ \| (\w+)(\+?) \| (\S+) \| ok \| (\d+) \|", f.read(), re.M)
+        known = {commit: sources(commit) for commit in {row[0] for row in rows}}
+        for number, (commit, changed, name, seconds) in enumerate(rows):
+            self.last[name] = number
+            if self.clean and not changed and known[commit] == self.sources and name.startswith("fuzz."):
+                self.done[name] = int(seconds)
 
     def note(self, name, failed, seconds, output):
         figures = "; ".join(re.findall(r"^figures: (.*)$", output, re.M))
@@ -55,11 +82,11 @@ class Campaign:
         if self.clean and not failed:
             self.done[name] = seconds
             with open(self.path + ".new", "w") as f:
-                json.dump({"commit": self.commit, "done": self.done}, f)
+                json.dump({"sources": self.sources, "done": self.done}, f)
             os.replace(self.path + ".new", self.path)
         if not figures:
             return
-        with open(os.path.join(ROOT, "tests", "CAMPAIGNS.md"), "a") as f:
+        with open(self.rows, "a") as f:
             f.write("| %s | %s%s | %s | %s | %.0f | %s |\n" % (
                 time.strftime("%Y-%m-%d"), self.commit, "" if self.clean else "+", name, verdict,
                 seconds, figures))
@@ -71,7 +98,7 @@ campaign = None
 def is_done(name):
     if campaign is None or name not in campaign.done:
         return False
-    progress("%-34s done before at this commit" % name)
+    progress("%-34s done before with these sources" % name)
     Totals.passed += 1
     return True
 
@@ -80,7 +107,7 @@ def progress(text):
     print(text, flush=True)
 
 
-def count(name, passed, failed, skipped, seconds, output=""):
+def count(name, passed, failed, skipped, seconds, output="", noted=True):
     Totals.passed += passed
     Totals.failed += failed
     Totals.skipped += skipped
@@ -90,7 +117,7 @@ def count(name, passed, failed, skipped, seconds, output=""):
     if failed:
         Totals.failures.append(name)
         progress(output[-6000:])
-    if campaign is not None:
+    if campaign is not None and noted:
         with campaign.lock:
             campaign.note(name, failed, seconds, output)
     for reason in re.findall(r"not run: [^'\"\n]*", output):
@@ -117,9 +144,9 @@ def run(command, timeout, env=None):
     return 124, output + "\ntimed out after %d s" % timeout, time.monotonic() - start
 
 
-def run_plain(name, command, timeout=600):
+def run_plain(name, command, timeout=600, noted=True):
     status, output, seconds = run(command, timeout)
-    count(name, int(status == 0), int(status != 0), 0, seconds, output)
+    count(name, int(status == 0), int(status != 0), 0, seconds, output, noted)
 
 
 def run_catch(name, program, timeout=600):
@@ -176,10 +203,14 @@ def replay(target):
 
 
 def campaign_of(target):
-    """Looks for what is new, for five minutes: the figures go to tests/CAMPAIGNS.md."""
+    """Looks for what is new, for five minutes: the figures go to tests/CAMPAIGNS.md. A shorter try
+    (TAMBO_FUZZ_SECONDS) is no campaign, and leaves no row."""
     name = "fuzz.campaign." + target
-    if not is_done(name):
-        run_plain(name, [sys.executable, "tests/fuzz/campaign.py", target], 1800)
+    if is_done(name):
+        return
+    seconds = fuzz_campaign.SECONDS
+    command = [sys.executable, "tests/fuzz/campaign.py", target]
+    run_plain(name, command, seconds + 1500, seconds >= fuzz_campaign.FULL_SECONDS)
 
 
 def build_fuzz(targets):
@@ -200,6 +231,8 @@ def run_fuzz(wanted, full):
         return
     targets = [t for t in fuzz_targets() if wanted("fuzz.campaign." + t)]
     if targets and build_fuzz(targets):
+        # First those that were never fuzzed, then those whose last campaign is the oldest.
+        targets.sort(key=lambda t: campaign.last.get("fuzz.campaign." + t, -1))
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             list(pool.map(campaign_of, targets))
     if wanted("fuzz.planted") and build_fuzz(fuzz_targets()):

@@ -37,7 +37,7 @@ STARTS = {
     "mime_structure": [b"\0\0", b"\0\0" + MULTIPART, b"\0\0" + MULTIPART * 8,
                        b"\0\0Content-Type: message/rfc822\r\n\r\n", b"\0\0To: ", b"\0\0Content-Type: a/b; "],
     "pop3_multiline": [b"\x3f\x05"],
-    "relayd_transaction": [b"\1", b"\1220 x\r\n250-a\r\n"],
+    "relayd_transaction": [b"\1", b"\x01" b"220 x\r\n250-a\r\n"],
     "smtp_client_reply": [b"\x1f", b"\x1f250-"],
     "smtp_command": [b"", b"MAIL FROM:<a@b> ", b"MAIL FROM:<", b"RCPT TO:<", b"EHLO ", b"AUTH "],
     "smtp_data": [b"\x1f"],
