@@ -35,8 +35,9 @@ void try_message(std::string_view bytes, size_t descriptors) {
     Writer first;
     first(*message);
     const std::string text(first.bytes());
-    for (size_t i = fds.size(); i < descriptors; ++i)
-        fds.emplace_back(::dup(STDERR_FILENO));
+    // The message has taken the first ones; the vector keeps their places.
+    for (UniqueFd& fd : fds)
+        fd.reset(::dup(STDERR_FILENO));
     const auto again = decode<M>(text, fds);
     check(again.has_value(), "what was encoded does not decode");
     Writer second;
