@@ -155,5 +155,7 @@ class Postfix(Process):
         return text
 
     def stop(self):
-        super().stop()
+        # What "postfix start-fg" becomes leaves Postfix's master behind when it is told to end.
+        if self.process.poll() is None:
+            self.kill()
         shutil.rmtree(self.top, ignore_errors=True)
