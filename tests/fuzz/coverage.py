@@ -121,12 +121,12 @@ def missing(paths, merged):
     shown = subprocess.run(["llvm-cov-14", "show", *merged, *(os.path.join(ROOT, path) for path in paths)],
                            check=True, text=True, stdout=subprocess.PIPE).stdout
     found = {}
-    for part in re.split("^(?=/)", shown, flags=re.M):
+    for path, part in re.findall(r"^(/.*):\n((?:(?!/).*\n)*)", shown, re.M):
         # A template is shown once more for each of its instances.
         ran = {}
         for number, times in re.findall(r"^ *(\d+)\| *([\d.kMGE]+)\|", part, re.M):
             ran[int(number)] = ran.get(int(number), False) or times != "0"
-        found[os.path.relpath(part.split(":\n")[0], ROOT)] = ranges(n for n in sorted(ran) if not ran[n])
+        found[os.path.relpath(path, ROOT)] = ranges(n for n in sorted(ran) if not ran[n])
     return found
 
 
@@ -165,21 +165,22 @@ def main():
 def report(lines, unreached):
     """unreached: path -> its lines that nothing reaches, as far as that is wanted."""
     total_ran = total = files = 0
-    lowest = 100.0
+    lowest, absent = 100.0, []
     for whose, paths in PARSERS.items():
         print(whose)
         for path in paths.split():
             ran, number = lines.get(path, (0, 0))
             if number == 0:
                 print("  %-40s is in no target" % path)
-                return 1
+                absent.append(path)
+                continue
             print("  %-40s %5d of %5d lines %6.1f %%  %s"
                   % (path, ran, number, percent(ran, number), unreached.get(path, "")))
             total_ran, total, files = total_ran + ran, total + number, files + 1
             lowest = min(lowest, percent(ran, number))
     print("figures: %.1f %% of the %d lines of %d files that read peers' bytes, the lowest file %.0f %%"
           % (percent(total_ran, total), total, files, lowest))
-    return 0 if percent(total_ran, total) >= MINIMUM else 1
+    return 0 if percent(total_ran, total) >= MINIMUM and not absent else 1
 
 
 if __name__ == "__main__":
