@@ -87,12 +87,20 @@ void Service::take_file(const std::string& name, const UniqueFd& file) {
 
 void Service::set_aliases_file(std::string_view text) {
     book_.aliases_file = parse_aliases(text);
+    const auto total = static_cast<int64_t>(book_.aliases_file.left_out_total);
     for (const auto& one : book_.aliases_file.left_out) {
-        log::Event(one.is_target ? "auth.aliases_unsupported" : "auth.aliases_malformed",
-                   log::Level::warning)
-            .with("line", static_cast<int64_t>(one.line))
-            .with(one.is_target ? "target" : "text", one.text)
-            .with("total", static_cast<int64_t>(book_.aliases_file.left_out_total));
+        const auto line = static_cast<int64_t>(one.line);
+        if (one.is_target) {
+            log::Event("auth.aliases_unsupported", log::Level::warning)
+                .with("line", line)
+                .with("target", one.text)
+                .with("total", total);
+        } else {
+            log::Event("auth.aliases_malformed", log::Level::warning)
+                .with("line", line)
+                .with("text", one.text)
+                .with("total", total);
+        }
     }
 }
 
