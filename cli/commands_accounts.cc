@@ -116,8 +116,9 @@ void tell_of_account(Context& context, const std::string& alias) {
         if (row.at(0) == "local" && row.at(1) == address) return; // it keeps it, too
         if (!row.at(1).empty()) targets += cat(targets.empty() ? "" : ", ", row.at(1));
     }
-    complain(cat("note: ", address, " is an account: from now on its mail goes to ", targets,
-                 " only; tambo alias add ", address, ' ', address, " lets it have it, too"));
+    const std::string now = targets.empty() ? "is refused" : cat("goes to ", targets, " only");
+    complain(cat("note: ", address, " is an account: from now on its mail ", now,
+                 "; tambo alias add ", address, ' ', address, " lets it have it, too"));
 }
 
 // With a word of its own among the addresses: none is without '@'.

@@ -35,8 +35,8 @@ void tell_of_change(const Postmaster& before, const Postmaster& now) {
     if (before.address.empty() || before.disabled) return;
     if (now.address.empty()) {
         complain(cat("warning: ", before.address,
-                     " was the postmaster and there is no other account: mail to postmaster and "
-                     "root is put off until there is one (tambo user add)"));
+                     " was the postmaster and no other account is enabled: mail to postmaster and "
+                     "root is put off until one is"));
     } else if (now.address != before.address) {
         complain(cat("warning: ", before.address, " was the postmaster; ", now.address,
                      " is now, and gets the mail to root and other names of this host; tambo "

@@ -306,6 +306,14 @@ class Commands(unittest.TestCase):
         self.assertEqual((result.returncode, result.stdout), (0, ""))
         self.assertIn("ned@example.test is an account: from now on its mail goes to "
                       "alice@example.test only", result.stderr)
+        self.tambo("alias", "rm", "ned@example.test")
+        self.tambo("user", "add", "gone@example.test", "--stdin", stdin="long enough\n")
+        self.tambo("user", "disable", "gone@example.test")
+        result = self.run_tambo("alias", "add", "ned@example.test", "gone@example.test")
+        self.assertIn("from now on its mail is refused;", result.stderr)
+        self.tambo("alias", "rm", "ned@example.test")
+        self.tambo("user", "rm", "gone@example.test")
+        self.run_tambo("alias", "add", "ned@example.test", "alice@example.test")
         self.tambo("alias", "add", "ned@example.test", "ned@example.test")  # silent: it keeps it
         self.tambo("user", "rm", "ned@example.test")
         self.tambo("alias", "rm", "ned@example.test")
