@@ -42,6 +42,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view input(reinterpret_cast<const char*>(data), size);
     const auto type = static_cast<ipc::DnsType>(data[0] % 6);
     inspect(input.substr(1), type);
+    const auto reverse = reverse_name(input.substr(1));
+    if (reverse) check(question_name(*reverse) == reverse, "what is asked about an address");
 
     const unsigned code = type_code(type);
     std::string packet("\0\0", 2);

@@ -1,5 +1,6 @@
 // Whole sessions on a real store: the input is what two clients of one account send, in pieces. The
-// store is made anew after some thousand inputs, so that it does not grow for ever.
+// store is made anew when its messages are gone and after some thousand inputs, so that it does not
+// grow for ever.
 #include "common/event/loop.h"
 #include "common/event/nursery.h"
 #include "common/sys/fdpass.h"
@@ -68,7 +69,7 @@ void run(store::Account& account, std::string_view input) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     static std::unique_ptr<fuzz::Store> store;
     static int runs = 0;
-    if (!store || ++runs % 2000 == 0) {
+    if (!store || store->is_used_up() || ++runs % 2000 == 0) {
         store.reset();
         store = std::make_unique<fuzz::Store>(imap::kFactsParser);
     }

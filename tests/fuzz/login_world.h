@@ -89,8 +89,11 @@ class LoginWorld {
     }
 
     // Everything that was said to a client that sends this, cut at each byte 0xfe; at 0xfd it
-    // starts TLS.
+    // starts TLS. One that begins with kUnwelcome has too many connections.
+    static constexpr char kUnwelcome = '\xfc';
     std::string talk(std::string_view input) {
+        unwelcome_ = input.starts_with(kUnwelcome);
+        if (unwelcome_) input.remove_prefix(1);
         auto [ours, theirs] = socket_pair(SOCK_STREAM);
         set_nonblocking(ours.get());
         set_nonblocking(theirs.get());
@@ -129,7 +132,9 @@ class LoginWorld {
         }
     }
     task<ipc::ConnectionVerdict> opened(ipc::ConnectionOpened) {
-        const ipc::ConnectionVerdict verdict;
+        ipc::ConnectionVerdict verdict;
+        verdict.allowed = !unwelcome_;
+        if (unwelcome_) verdict.reason = "too many connections";
         co_return verdict;
     }
     void closed(ipc::ConnectionClosed) {}
@@ -162,6 +167,7 @@ class LoginWorld {
         return answer;
     }
 
+    bool unwelcome_ = false;
     Loop loop_;
     Nursery nursery_{loop_};
     SystemRandom random_;

@@ -79,8 +79,7 @@ void run(store::Account& account, std::string_view input) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     static std::unique_ptr<fuzz::Store> store;
     static int runs = 0;
-    // What QUIT removes is gone: a new one more often than for IMAP.
-    if (!store || ++runs % 50 == 0) {
+    if (!store || store->is_used_up() || ++runs % 2000 == 0) {
         store.reset();
         store = std::make_unique<fuzz::Store>();
     }

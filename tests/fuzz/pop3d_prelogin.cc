@@ -11,7 +11,11 @@ using namespace tambo;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     static auto* const world = new fuzz::LoginWorld(pop3d::kProtocol);
-    const std::string said = world->talk({reinterpret_cast<const char*>(data), size});
+    const std::string_view input(reinterpret_cast<const char*>(data), size);
+    const bool unwelcome = input.starts_with(fuzz::LoginWorld::kUnwelcome);
+    const std::string said = world->talk(input);
+    if (unwelcome) check(said == "-ERR [SYS/TEMP] too many connections\r\n", "only that is said");
+    if (unwelcome) return 0;
     check(said.starts_with("+OK mail.example.test Tambo ready\r\n"), "the greeting comes first");
     check(said.ends_with("\r\n"), "whole lines are said");
     check(said.find("maildrop") == std::string::npos, "nobody logs in without TLS");

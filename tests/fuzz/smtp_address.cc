@@ -13,6 +13,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     static_cast<void>(take_path(in));
     const auto key = domain_key(text);
     if (key) check(domain_key(*key) == key, "a domain key is its own key");
+    const auto ip = canonical_ip(text);
+    if (ip) check(canonical_ip(*ip) == ip, "an address is its own form");
+    const auto literal = address_literal_key(text);
+    if (literal) check(canonical_ip(literal_address(*literal)).has_value(), "of a literal, too");
     const auto address = parse_address(text);
     if (!address) return 0;
     const auto again = parse_address(address->text());

@@ -1,6 +1,6 @@
 // Whole SMTP sessions over a socket pair, with scripted authd, queued and dnsd (tests/unit/smtpd).
 // The first byte says through which door the client comes, or as a stranger whose address is
-// counted and looked up, and how its bytes are cut.
+// counted and looked up, how its bytes are cut, and what goes wrong behind the session.
 #include "tests/fuzz/smtp_client.h"
 
 using namespace tambo;
@@ -13,6 +13,7 @@ namespace {
 World* small_world(Role role) {
     auto* const world = new World(role);
     world->service.config.message_size_max = 3000;
+    world->service.config.recipients_max = 5;
     return world;
 }
 
@@ -43,7 +44,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Door door = kDoors[data[0] % 4];
     const size_t step = data[0] / 4 % 8 == 0 ? data[0] / 32u + 1 : 4096;
     World& world = world_of(door == Door::smtp ? Role::mx : Role::submission);
+    // Otherwise these bits say nothing: what goes wrong behind the session.
+    const unsigned trouble = data[0] / 4 % 8;
     world.fake_queued.stored.clear();
+    world.fake_authd.admit = trouble != 2;
+    world.fake_authd.throttled = trouble == 3;
+    world.fake_queued.disk_full = trouble == 4;
+    world.fake_queued.broken_disk = trouble == 5;
+    world.fake_queued.refuse_commit = trouble == 6;
     std::string said;
     const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
     const bool stranger = data[0] % 4 == 1;

@@ -14,10 +14,8 @@
 
 namespace tambo::fuzz {
 
-struct Store {
-    std::string top = "/dev/shm/tambo-fuzz-XXXXXX";
-    SystemClock clock;
-    uint64_t ids = 0;
+class Store {
+  public:
     std::unique_ptr<store::Account> account;
 
     explicit Store(store::FactsParser facts = {}) {
@@ -46,6 +44,16 @@ struct Store {
         account.reset();
         std::filesystem::remove_all(top);
     }
+    // Sessions remove messages, and those that come after them would find none.
+    bool is_used_up() const {
+        const auto status = account->status("INBOX");
+        return !status.ok() || status->messages < 2;
+    }
+
+  private:
+    std::string top = "/dev/shm/tambo-fuzz-XXXXXX";
+    SystemClock clock;
+    uint64_t ids = 0;
 };
 
 } // namespace tambo::fuzz
