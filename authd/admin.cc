@@ -19,8 +19,10 @@ Admin::Admin(Service& service, ipc::AdminServer& server) : service_(service) {
     add(server, "alias.add", &Admin::alias_add);
     add(server, "alias.remove", &Admin::alias_remove);
     add(server, "alias.check", &Admin::alias_check);
+    add(server, "aliases_file.check", &Admin::aliases_file_check);
     add(server, "address.explain", &Admin::address_explain);
     add(server, "postmaster", &Admin::postmaster);
+    add(server, "user.check", &Admin::user_check);
     add(server, "user.list", &Admin::user_list);
     add(server, "user.show", &Admin::user_show);
     add(server, "user.remove", &Admin::user_remove);

@@ -1,9 +1,11 @@
-// The verbs of control/authd.sock: domain.*, user.*, alias.*, address.explain. Only who may open the
-// socket gets here (root, the suite's user, group tambo-admin).
+// The verbs of control/authd.sock: domain.*, user.*, alias.*, address.explain. Only who may open
+// the socket gets here (root, the suite's user, group tambo-admin).
 #pragma once
 
 #include "authd/service.h"
 #include "common/ipc/admin.h"
+
+#include <functional>
 
 namespace tambo::authd {
 
@@ -29,9 +31,13 @@ class Admin {
     ipc::AdminAnswer alias_add(const Words& words);
     ipc::AdminAnswer alias_remove(const Words& words);
     ipc::AdminAnswer alias_check(const Words& words);
+    // What aliases(5) has that is not as it says there.
+    ipc::AdminAnswer aliases_file_check(const Words& words);
     ipc::AdminAnswer address_explain(const Words& words);
     ipc::AdminAnswer postmaster(const Words& words);
     // admin_users.cc
+    // Says as what user.add would be refused, before anybody has typed a password for it.
+    ipc::AdminAnswer user_check(const Words& words);
     ipc::AdminAnswer user_list(const Words& words);
     ipc::AdminAnswer user_show(const Words& words);
     ipc::AdminAnswer user_remove(const Words& words);
@@ -42,9 +48,13 @@ class Admin {
     task<ipc::AdminAnswer> password_set(ipc::AdminRequest request, ipc::Asker asker);
     task<ipc::AdminAnswer> password_check(ipc::AdminRequest request, ipc::Asker asker);
 
-    ipc::AdminAnswer list_aliases(const std::string& domain, bool dangling_only);
+    ipc::AdminAnswer list_aliases(const std::string& domain);
+    // Those of list_aliases whose target has got nobody by that change, so that it is not found
+    // out by lost mail.
+    ipc::AdminAnswer aliases_lost_by(const std::function<void()>& change);
     std::string state_of(const Alias& alias);
     std::optional<std::string> alias_target(const Alias& alias, const smtp::Address& target);
+    Account account_to_add(const Words& words);
     Account require_account(const std::string& text);
     ipc::AdminAnswer set_disabled(const Words& words, bool disabled);
 

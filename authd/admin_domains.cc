@@ -109,22 +109,42 @@ std::string Admin::state_of(const Alias& alias) {
     }
 }
 
-ipc::AdminAnswer Admin::list_aliases(const std::string& domain, bool dangling_only) {
+ipc::AdminAnswer Admin::list_aliases(const std::string& domain) {
     ipc::AdminAnswer answer;
     answer.columns = {"alias", "target", "state"};
-    for (const auto& a : service_.directory().aliases(domain)) {
-        std::string state = state_of(a);
-        if (dangling_only && state != "missing") continue;
-        answer.rows.push_back({cat(a.local, '@', a.domain), a.target, std::move(state)});
-    }
+    for (const auto& a : service_.directory().aliases(domain))
+        answer.rows.push_back({cat(a.local, '@', a.domain), a.target, state_of(a)});
     return answer;
 }
 
 ipc::AdminAnswer Admin::alias_list(const Words& words) {
-    return list_aliases(words.empty() ? std::string() : domain_key(words[0]), false);
+    return list_aliases(words.empty() ? std::string() : domain_key(words[0]));
 }
 
-ipc::AdminAnswer Admin::alias_check(const Words&) { return list_aliases({}, true); }
+ipc::AdminAnswer Admin::alias_check(const Words&) {
+    auto answer = list_aliases({});
+    std::erase_if(answer.rows, [](const auto& row) { return row[2] != "missing"; });
+    return answer;
+}
+
+ipc::AdminAnswer Admin::aliases_file_check(const Words&) {
+    ipc::AdminAnswer answer;
+    answer.columns = {"where", "what", "problem"};
+    const SystemAliases& file = service_.book().aliases_file;
+    for (const auto& one : file.left_out) {
+        answer.rows.push_back(
+            {cat("line ", one.line), one.text, one.is_target ? "unsupported" : "malformed"});
+    }
+    for (const auto& [name, targets] : file.targets) {
+        const auto address = smtp::parse_address(cat(name, '@', service_.config().hostname));
+        if (!address) continue;
+        const Expansion expansion = expand(service_.book(), *address);
+        for (const auto& missing : expansion.missing)
+            answer.rows.push_back({name, missing, "missing"});
+        if (!expansion.circle.empty()) answer.rows.push_back({name, expansion.circle, "circle"});
+    }
+    return answer;
+}
 
 // The target as it stands in the alias, whatever its case; nullopt if it is none.
 std::optional<std::string> Admin::alias_target(const Alias& alias, const smtp::Address& target) {
@@ -138,10 +158,9 @@ std::optional<std::string> Admin::alias_target(const Alias& alias, const smtp::A
 ipc::AdminAnswer Admin::alias_add(const Words& words) {
     Alias alias = alias_of(word(words, 0, "ALIAS"));
     word(words, 1, "TARGET");
-    if (!service_.directory().domain(alias.domain) &&
-        alias.domain != service_.config().hostname) {
-        throw Refused{EX_NOHOST, cat("no domain ", alias.domain, "; tambo domain add ",
-                                     alias.domain)};
+    if (!service_.directory().domain(alias.domain) && alias.domain != service_.config().hostname) {
+        throw Refused{EX_NOHOST,
+                      cat("no domain ", alias.domain, "; tambo domain add ", alias.domain)};
     }
     std::vector<std::string> targets;
     const bool force = std::ranges::find(words, "force") != words.end(); // no address
@@ -195,6 +214,7 @@ ipc::AdminAnswer Admin::address_explain(const Words& words) {
         answer.rows.push_back({local ? "local" : "remote", target.address, target.detail, ""});
     }
     if (!expansion.targets.empty()) {
+        if (!expansion.circle.empty()) answer.rows.push_back({"circle", expansion.circle, "", ""});
         for (const auto& missing : expansion.missing)
             answer.rows.push_back({"missing", missing, "", ""});
         if (expansion.stand_in) {
@@ -213,11 +233,17 @@ ipc::AdminAnswer Admin::address_explain(const Words& words) {
 ipc::AdminAnswer Admin::postmaster(const Words& words) {
     ipc::AdminAnswer answer;
     if (!words.empty()) {
-        service_.directory().set_setting("postmaster", address_of(words[0]).text());
+        const std::string address = address_of(words[0]).text();
+        if (!service_.book().follow(address)) {
+            throw Refused{EX_NOUSER, cat("no account ", escape(address),
+                                         "; the postmaster is an account of this server")};
+        }
+        service_.directory().set_setting("postmaster", address);
     }
-    answer.columns = {"postmaster"};
-    const auto mailbox = service_.book().postmaster();
-    if (mailbox) answer.rows.push_back({mailbox->address});
+    answer.columns = {"postmaster", "state"};
+    if (const auto mailbox = service_.book().postmaster()) {
+        answer.rows.push_back({mailbox->address, mailbox->disabled ? "disabled" : "enabled"});
+    }
     return answer;
 }
 

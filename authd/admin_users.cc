@@ -1,5 +1,6 @@
 // Verbs on accounts and their passwords.
 #include "authd/admin.h"
+#include "common/base/password_rule.h"
 #include "common/base/text.h"
 #include "common/crypto/digest.h"
 #include "common/sys/clock.h"
@@ -35,16 +36,9 @@ ipc::AdminAnswer refusal(uint8_t exit_code, std::string text) {
     return answer;
 }
 
-// "weak" among the words: the administrator knows (accounts that come from another server).
-std::optional<std::string> password_problem(const ipc::AdminRequest& request) {
-    const std::string_view password = request.secret;
+std::optional<std::string> problem_of(const ipc::AdminRequest& request) {
     const bool weak = std::ranges::find(request.words, "weak") != request.words.end();
-    if (password.empty() || (!weak && password.size() < 8)) {
-        return "the password has fewer than 8 characters";
-    }
-    if (password.size() > 1024) return "the password has more than 1024 bytes";
-    if (!is_utf8(password)) return "the password is not UTF-8";
-    return std::nullopt;
+    return password_problem(request.secret, weak);
 }
 
 } // namespace
@@ -78,32 +72,40 @@ ipc::AdminAnswer Admin::user_show(const Words& words) {
     return answer;
 }
 
+ipc::AdminAnswer Admin::aliases_lost_by(const std::function<void()>& change) {
+    const auto before = list_aliases({}).rows;
+    change();
+    auto answer = list_aliases({});
+    std::erase_if(answer.rows, [&](const auto& row) {
+        return row[2].empty() || std::ranges::find(before, row) != before.end();
+    });
+    return answer;
+}
+
 ipc::AdminAnswer Admin::user_remove(const Words& words) {
     if (words.empty()) throw Refused{EX_USAGE, "missing ADDRESS"};
     const Account account = require_account(words[0]);
-    const auto dangling = [this] { return list_aliases({}, true).rows; };
-    const auto before = dangling();
-    service_.directory().remove_account(account.id);
-    service_.account_changed(account.id, true);
-    // What leads nowhere now, so that nobody finds out by lost mail.
-    ipc::AdminAnswer answer;
-    answer.columns = {"alias", "target", "state"};
-    for (auto& row : dangling()) {
-        if (std::ranges::find(before, row) == before.end()) answer.rows.push_back(std::move(row));
-    }
-    return answer;
+    return aliases_lost_by([&] {
+        service_.directory().remove_account(account.id);
+        service_.account_changed(account.id, true);
+    });
 }
 
 ipc::AdminAnswer Admin::set_disabled(const Words& words, bool disabled) {
     if (words.empty()) throw Refused{EX_USAGE, "missing ADDRESS"};
     const Account account = require_account(words[0]);
-    service_.directory().set_account_disabled(account.id, disabled);
-    service_.account_changed(account.id, false);
-    return {};
+    return aliases_lost_by([&] {
+        service_.directory().set_account_disabled(account.id, disabled);
+        service_.account_changed(account.id, false);
+    });
 }
 
-ipc::AdminAnswer Admin::user_disable(const Words& words) { return set_disabled(words, true); }
-ipc::AdminAnswer Admin::user_enable(const Words& words) { return set_disabled(words, false); }
+ipc::AdminAnswer Admin::user_disable(const Words& words) {
+    return set_disabled(words, true);
+}
+ipc::AdminAnswer Admin::user_enable(const Words& words) {
+    return set_disabled(words, false);
+}
 
 ipc::AdminAnswer Admin::user_quota(const Words& words) {
     if (words.size() < 2) throw Refused{EX_USAGE, "missing ADDRESS or SIZE"};
@@ -121,25 +123,40 @@ ipc::AdminAnswer Admin::user_quota(const Words& words) {
     return {};
 }
 
-task<ipc::AdminAnswer> Admin::user_add(ipc::AdminRequest request, ipc::Asker) {
-    if (request.words.empty()) co_return refusal(EX_USAGE, "missing ADDRESS");
-    const std::string& text = request.words[0];
-    const auto address = smtp::parse_address(text);
+// The account that user.add makes of these words.
+Account Admin::account_to_add(const Words& words) {
+    if (words.empty()) throw Refused{EX_USAGE, "missing ADDRESS"};
+    const auto address = smtp::parse_address(words[0]);
     if (!address || address->is_bare_postmaster() || address->is_literal()) {
-        co_return refusal(EX_DATAERR, cat('"', escape(text), "\" is not a mail address"));
+        throw Refused{EX_DATAERR, cat('"', escape(words[0]), "\" is not a mail address")};
     }
     if (!service_.directory().domain(address->domain_key)) {
-        co_return refusal(EX_NOHOST, cat("no domain ", address->domain_key, "; tambo domain add ",
-                                         address->domain_key));
-    }
-    if (const auto problem = password_problem(request)) {
-        co_return refusal(EX_DATAERR, *problem);
+        throw Refused{EX_NOHOST, cat("no domain ", address->domain_key, "; tambo domain add ",
+                                     address->domain_key)};
     }
     if (service_.directory().account(address->local_key, address->domain_key)) {
-        co_return refusal(EX_CANTCREAT, cat("account ", address->text(),
-                                            " exists already; tambo passwd ", address->text(),
-                                            " sets a new password"));
+        throw Refused{EX_CANTCREAT,
+                      cat("account ", address->text(), " exists already; tambo passwd ",
+                          address->text(), " sets a new password")};
     }
+    Account account;
+    account.id = new_account_id();
+    account.local = address->local_key;
+    account.domain = address->domain_key;
+    account.address = address->text();
+    account.quota_bytes = size_option(words, "quota");
+    return account;
+}
+
+ipc::AdminAnswer Admin::user_check(const Words& words) {
+    account_to_add(words);
+    return {};
+}
+
+task<ipc::AdminAnswer> Admin::user_add(ipc::AdminRequest request, ipc::Asker) {
+    auto checked = run(&Admin::user_check, request.words);
+    if (!checked.error.empty()) co_return checked;
+    if (const auto problem = problem_of(request)) co_return refusal(EX_DATAERR, *problem);
     std::string& password = request.secret;
     Credential credential;
     credential.kind = kArgon2id;
@@ -147,14 +164,10 @@ task<ipc::AdminAnswer> Admin::user_add(ipc::AdminRequest request, ipc::Asker) {
     credential.verifier =
         co_await service_.workers().run([&password] { return hash_password(password); });
     wipe(password);
-    Account account;
-    account.id = new_account_id();
-    account.local = address->local_key;
-    account.domain = address->domain_key;
-    account.address = address->text();
     ipc::AdminAnswer answer;
     try {
-        account.quota_bytes = size_option(request.words, "quota");
+        // Looked at anew: others have been served meanwhile.
+        const Account account = account_to_add(request.words);
         if (!service_.directory().add_account(account, credential)) {
             co_return refusal(EX_CANTCREAT, cat("account ", account.address, " exists already"));
         }
@@ -170,7 +183,7 @@ task<ipc::AdminAnswer> Admin::user_add(ipc::AdminRequest request, ipc::Asker) {
 
 task<ipc::AdminAnswer> Admin::password_set(ipc::AdminRequest request, ipc::Asker) {
     if (request.words.empty()) co_return refusal(EX_USAGE, "missing ADDRESS");
-    if (const auto problem = password_problem(request)) {
+    if (const auto problem = problem_of(request)) {
         co_return refusal(EX_DATAERR, *problem);
     }
     std::string& password = request.secret;

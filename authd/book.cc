@@ -32,7 +32,6 @@ bool Book::is_system_user(std::string_view name) {
     return users.uids.contains(std::string(name));
 }
 
-// An address to one of its mailboxes, by alias if need be (one step: quickstart's role aliases).
 std::optional<AddressBook::Mailbox> Book::follow(const std::string& text) {
     const auto address = smtp::parse_address(text);
     if (!address) return std::nullopt;

@@ -29,6 +29,7 @@ class Walk {
                    const smtp::Address& from,
                    std::string_view detail,
                    int depth);
+    void follow(const smtp::Address& address, int depth);
     void add(ipc::Target target);
     void add_mailbox(const AddressBook::Mailbox& mailbox, std::string_view detail);
     void add_remote(const smtp::Address& address);
@@ -38,6 +39,7 @@ class Walk {
 
     AddressBook& book_;
     std::set<std::string> seen_;
+    std::set<std::string> path_; // those of seen_ that have led here
     std::set<std::string> added_;
     Expansion out_;
     size_t bytes_ = 0; // of the targets, as they go to queued
@@ -91,9 +93,8 @@ void Walk::visit_all(const std::vector<std::string>& texts,
                      int depth) {
     for (const auto& text : texts) {
         // A bare name in /etc/aliases is a name of this host.
-        const std::string full = text.find('@') == std::string::npos
-                                     ? cat(text, '@', book_.hostname())
-                                     : text;
+        const std::string full =
+            text.find('@') == std::string::npos ? cat(text, '@', book_.hostname()) : text;
         const auto target = smtp::parse_address(full);
         if (!target) {
             miss(text);
@@ -149,8 +150,16 @@ void Walk::visit(const smtp::Address& address, int depth) {
     }
     if (!seen_.insert(address.key()).second) {
         loop_ = true;
+        // Two ways to one address are none.
+        if (path_.contains(address.key())) out_.circle = address.text();
         return;
     }
+    path_.insert(address.key());
+    follow(address, depth);
+    path_.erase(address.key());
+}
+
+void Walk::follow(const smtp::Address& address, int depth) {
     if (!book_.is_local_domain(address.domain_key)) {
         add_remote(address);
         return;
@@ -195,12 +204,12 @@ Expansion Walk::result(bool is_local) {
     out_.is_local = is_local;
     if (too_large_) out_.targets.clear();
     if (!out_.targets.empty() && missing_bytes_ > 0) find_stand_in();
-    out_.verdict = too_large_                ? Verdict::too_large
-                   : !out_.targets.empty()   ? Verdict::good
-                   : disabled_               ? Verdict::disabled
-                   : no_postmaster_          ? Verdict::no_postmaster
-                   : loop_                   ? Verdict::loop
-                                             : Verdict::unknown;
+    out_.verdict = too_large_              ? Verdict::too_large
+                   : !out_.targets.empty() ? Verdict::good
+                   : disabled_             ? Verdict::disabled
+                   : no_postmaster_        ? Verdict::no_postmaster
+                   : loop_                 ? Verdict::loop
+                                           : Verdict::unknown;
     return std::move(out_);
 }
 
@@ -226,12 +235,18 @@ Expansion expand(AddressBook& book, const smtp::Address& given) {
 ipc::ReplyText refusal_of(Expansion::Verdict verdict) {
     using Verdict = Expansion::Verdict;
     switch (verdict) {
-    case Verdict::good: return {};
-    case Verdict::unknown: return {550, "5.1.1", "no such user here"};
-    case Verdict::loop: return {550, "5.4.6", "the alias leads in a circle"};
-    case Verdict::disabled: return {550, "5.2.1", "mailbox disabled, not accepting messages"};
-    case Verdict::too_large: return {550, "5.2.4", "the alias has too many targets"};
-    case Verdict::no_postmaster: return {450, "4.2.1", "this host has no account yet"};
+    case Verdict::good:
+        return {};
+    case Verdict::unknown:
+        return {550, "5.1.1", "no such user here"};
+    case Verdict::loop:
+        return {550, "5.4.6", "the alias leads in a circle"};
+    case Verdict::disabled:
+        return {550, "5.2.1", "mailbox disabled, not accepting messages"};
+    case Verdict::too_large:
+        return {550, "5.2.4", "the alias has too many targets"};
+    case Verdict::no_postmaster:
+        return {450, "4.2.1", "this host has no account yet"};
     }
     return {451, "4.3.0", "internal error"};
 }

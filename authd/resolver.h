@@ -56,6 +56,9 @@ struct Expansion {
     // unless that is among the targets anyway: it is never silently less.
     std::vector<std::string> missing;
     std::optional<ipc::Target> stand_in;
+    // Where aliases have led in a circle; empty if they did not. The verdict may be good all the
+    // same: by other targets, or because the host's own mail goes to the postmaster instead.
+    std::string circle;
 };
 
 // A non-local address expands to itself as a remote target: whether it may is the caller's

@@ -35,10 +35,14 @@ std::string token_secret(Directory& directory) {
 std::string_view name_of(ipc::Service service) {
     switch (service) {
     case ipc::Service::mx:
-    case ipc::Service::submission: return "smtp";
-    case ipc::Service::imap: return "imap";
-    case ipc::Service::pop3: return "pop3";
-    case ipc::Service::local: return "local";
+    case ipc::Service::submission:
+        return "smtp";
+    case ipc::Service::imap:
+        return "imap";
+    case ipc::Service::pop3:
+        return "pop3";
+    case ipc::Service::local:
+        return "local";
     }
     return "local";
 }
@@ -83,13 +87,26 @@ void Service::take_file(const std::string& name, const UniqueFd& file) {
 
 void Service::set_aliases_file(std::string_view text) {
     book_.aliases_file = parse_aliases(text);
-    if (book_.aliases_file.unsupported > 0) {
-        log::Event("auth.aliases_unsupported", log::Level::warning)
-            .with("targets", static_cast<int64_t>(book_.aliases_file.unsupported));
+    const auto total = static_cast<int64_t>(book_.aliases_file.left_out_total);
+    for (const auto& one : book_.aliases_file.left_out) {
+        const auto line = static_cast<int64_t>(one.line);
+        if (one.is_target) {
+            log::Event("auth.aliases_unsupported", log::Level::warning)
+                .with("line", line)
+                .with("target", one.text)
+                .with("total", total);
+        } else {
+            log::Event("auth.aliases_malformed", log::Level::warning)
+                .with("line", line)
+                .with("text", one.text)
+                .with("total", total);
+        }
     }
 }
 
-void Service::set_passwd(std::string_view text) { book_.users = parse_passwd(text); }
+void Service::set_passwd(std::string_view text) {
+    book_.users = parse_passwd(text);
+}
 
 void Service::configure(const conf::AuthdConfig& config) {
     config_ = config;
@@ -130,8 +147,8 @@ std::optional<Login> Service::login_of(std::string_view token) {
     auto login = tokens_.open(token);
     if (!login || !login->is_account) return login;
     const auto account = directory_.account(login->account);
-    const bool holds = account && !account->disabled &&
-                       login->credentials == credentials_digest(login->account);
+    const bool holds =
+        account && !account->disabled && login->credentials == credentials_digest(login->account);
     if (!holds) return std::nullopt;
     return login;
 }
@@ -179,8 +196,7 @@ ipc::ReplyText Service::check_recipient(const ipc::CheckRecipient& question) {
     return {};
 }
 
-ipc::ResolvedRecipient Service::resolve_one(const ipc::Resolve& question,
-                                            const std::string& text) {
+ipc::ResolvedRecipient Service::resolve_one(const ipc::Resolve& question, const std::string& text) {
     ipc::ResolvedRecipient resolved;
     const auto address = smtp::parse_address(text);
     if (!address) {
@@ -212,8 +228,7 @@ ipc::Resolution Service::resolve(const ipc::Resolve& question) {
         resolution.login = login->address;
         resolution.refusal = check_sender(question.token, question.reverse_path);
         if (resolution.refusal.code == 0 && question.first) {
-            resolution.refusal =
-                throttle_.count_message(*login, question.recipients_total);
+            resolution.refusal = throttle_.count_message(*login, question.recipients_total);
         }
         if (resolution.refusal.code != 0) return resolution;
     }
@@ -265,9 +280,8 @@ std::vector<std::string> Service::verifiers_of(const Account& account, std::stri
     return verifiers;
 }
 
-task<Service::Checked> Service::check_password(std::string name,
-                                               std::string password,
-                                               ipc::Service service) {
+task<Service::Checked>
+Service::check_password(std::string name, std::string password, ipc::Service service) {
     Checked checked;
     const auto address = smtp::parse_address(name);
     std::optional<Account> account;

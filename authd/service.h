@@ -35,13 +35,14 @@ class Book final : public AddressBook {
     bool is_system_user(std::string_view name) override;
     std::optional<Mailbox> postmaster() override;
     char plus_separator() override;
+    // An address to one of its mailboxes, by alias if need be (one step: quickstart's role
+    // aliases).
+    std::optional<Mailbox> follow(const std::string& address);
 
     SystemAliases aliases_file;
     SystemUsers users;
 
   private:
-    std::optional<Mailbox> follow(const std::string& address);
-
     Directory& directory_;
     const conf::AuthdConfig& config_;
 };
@@ -49,7 +50,10 @@ class Book final : public AddressBook {
 class Service {
   public:
     // All must outlive the service.
-    Service(Nursery& nursery, Directory& directory, Workers& workers, Clock& clock,
+    Service(Nursery& nursery,
+            Directory& directory,
+            Workers& workers,
+            Clock& clock,
             conf::AuthdConfig config);
 
     // ---- what peers ask (common/ipc/messages/authd.h)
@@ -119,7 +123,7 @@ class Service {
     LocalDoor local_door_;
     ipc::Channel keeper_;
     std::map<Id, bool> kicks_; // that the keeper has not been told of; true: the account is gone
-    std::set<Id> full_; // accounts over their quota, as the keeper says
+    std::set<Id> full_;        // accounts over their quota, as the keeper says
 };
 
 } // namespace tambo::authd

@@ -37,16 +37,27 @@ bool is_supported(std::string_view target) {
     return !target.starts_with('|') && !target.starts_with('/') && !target.starts_with(":");
 }
 
-void add_entry(SystemAliases& aliases, std::string_view entry) {
+void leave_out(SystemAliases& aliases, size_t line, std::string_view text, bool is_target) {
+    constexpr size_t kTextMax = 200;
+    if (aliases.left_out.size() < SystemAliases::kLeftOutMax) {
+        aliases.left_out.push_back({line, std::string(text.substr(0, kTextMax)), is_target});
+    }
+    ++aliases.left_out_total;
+}
+
+void add_entry(SystemAliases& aliases, std::string_view entry, size_t line) {
+    if (entry.empty()) return;
     const auto colon = entry.find(':');
-    if (colon == std::string_view::npos) return;
-    const std::string name = to_lower(unquoted(entry.substr(0, colon)));
-    if (name.empty()) return;
-    for (auto& target : split_targets(entry.substr(colon + 1))) {
+    const std::string name =
+        colon == std::string_view::npos ? "" : to_lower(unquoted(entry.substr(0, colon)));
+    const auto targets = colon == std::string_view::npos ? std::vector<std::string>()
+                                                         : split_targets(entry.substr(colon + 1));
+    if (name.empty() || targets.empty()) return leave_out(aliases, line, trim(entry), false);
+    for (const auto& target : targets) {
         if (is_supported(target)) {
-            aliases.targets[name].push_back(std::move(target));
+            aliases.targets[name].push_back(target);
         } else {
-            ++aliases.unsupported;
+            leave_out(aliases, line, target, true);
         }
     }
 }
@@ -56,15 +67,18 @@ void add_entry(SystemAliases& aliases, std::string_view entry) {
 SystemAliases parse_aliases(std::string_view text) {
     SystemAliases aliases;
     std::string entry;
+    size_t number = 0, begun = 0;
     for (const auto line : split(text, '\n')) {
+        ++number;
         if (trim(line).empty() || line.front() == '#') continue;
         if (!is_wsp(line.front())) {
-            add_entry(aliases, entry);
+            add_entry(aliases, entry, begun);
             entry.clear();
         }
+        if (entry.empty()) begun = number;
         entry.append(line);
     }
-    add_entry(aliases, entry);
+    add_entry(aliases, entry, begun);
     return aliases;
 }
 

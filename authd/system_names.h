@@ -11,11 +11,18 @@
 namespace tambo::authd {
 
 // aliases(5) of other mail systems, as far as it makes sense here: "name: target, target" with
-// continuation lines and comments. Targets that would run a program, write a file or include one
-// (| / :include:) are left out and counted.
+// continuation lines and comments. Left out, and listed: lines that are no such entry, and targets
+// that would run a program, write a file or include one (| / :include:).
 struct SystemAliases {
+    struct LeftOut {
+        size_t line = 0;  // where its entry begins
+        std::string text; // the target, or the line
+        bool is_target = false;
+    };
     std::map<std::string, std::vector<std::string>> targets; // by name in lower case
-    size_t unsupported = 0;
+    std::vector<LeftOut> left_out;                           // the first kLeftOutMax
+    size_t left_out_total = 0;
+    static constexpr size_t kLeftOutMax = 20;
 };
 SystemAliases parse_aliases(std::string_view text);
 

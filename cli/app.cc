@@ -3,8 +3,11 @@
 #include "cli/app.h"
 
 #include "cli/output.h"
+#include "cli/usage.h"
 
 #include <sysexits.h>
+
+#include <algorithm>
 
 namespace tambo::cli {
 
@@ -30,8 +33,10 @@ int run_tambo(int argc, char** argv) {
         if (tsv) context.format = Format::tsv;
         return action ? action() : EX_USAGE;
     } catch (const CLI::ParseError& error) {
-        const int status = app.exit(error);
-        return status == 0 ? 0 : EX_USAGE;
+        if (error.get_exit_code() == 0) return app.exit(error); // --help
+        const auto count = static_cast<size_t>(std::max(argc, 1));
+        complain(explain_usage(app, std::span<char* const>(argv, count).subspan(1), error));
+        return EX_USAGE;
     } catch (const Failure& failure) {
         complain(failure.text);
         return failure.exit_code;

@@ -16,7 +16,8 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-// A verb that takes words and prints what authd answers.
+// A verb that takes words and prints what authd answers. done: what a person is told, with the
+// first word in the place of '%'.
 void add_verb(CLI::App& noun,
               Context& context,
               Action& action,
@@ -25,19 +26,22 @@ void add_verb(CLI::App& noun,
               const std::string& operands,
               const std::string& help,
               int words_min,
-              int words_max) {
+              int words_max,
+              std::string_view done = {}) {
     auto words = std::make_shared<Words>();
     CLI::App* command = noun.add_subcommand(name, help);
     if (words_max != 0) {
         command->add_option(operands, *words)->expected(words_min, words_max);
         if (words_min > 0) command->get_option(operands)->required();
     }
-    command->callback([&context, &action, verb, words] {
-        action = [&context, verb, words] {
-            const auto answer = context.ask_any("authd", {verb, *words, {}, {}});
-            print_answer(answer, context.format);
-            if (!answer.error.empty()) complain(answer.error);
-            return static_cast<int>(answer.exit_code);
+    command->callback([&context, &action, verb, words, done] {
+        action = [&context, verb, words, done] {
+            const int status = relay_answer(context, "authd", {verb, *words, {}, {}});
+            if (status == 0 && !done.empty()) {
+                const auto [before, behind] = split_once(done, '%');
+                confirm(cat(before, words->front(), behind), context.format);
+            }
+            return status;
         };
     });
 }
@@ -58,11 +62,17 @@ std::shared_ptr<UserOptions> add_password_options(CLI::App& command) {
 }
 
 int set_password(Context& context, const UserOptions& options, const std::string& verb) {
-    const Password password = obtain_password(options.source);
     Words words{options.address};
     if (!options.quota.empty()) words.push_back("quota=" + options.quota);
+    // Before anybody types a password for nothing.
+    const bool is_new = verb == "user.add";
+    context.ask("authd", is_new ? "user.check" : "user.show", words);
+    const Password password = obtain_password(options.source, options.address);
     if (options.source.weak) words.emplace_back("weak");
     context.ask("authd", verb, std::move(words), password.text);
+    confirm(cat(is_new ? "account " : "password of ", options.address,
+                is_new ? " added" : " changed; its sessions have ended"),
+            context.format);
     if (password.generated) {
         print_answer({0, {}, {"address", "password"}, {{options.address, password.text}}, {}},
                      context.format);
@@ -82,13 +92,11 @@ void add_user_commands(CLI::App& app, Context& context, Action& action) {
             return set_password(context, *add_options, "user.add");
         };
     });
-    add_verb(*user, context, action, "rm", "user.remove", "ADDRESS",
-             "remove an account; shows the aliases that lead nowhere now", 1, 1);
-    add_verb(*user, context, action, "disable", "user.disable", "ADDRESS",
-             "refuse its mail and logins", 1, 1);
-    add_verb(*user, context, action, "enable", "user.enable", "ADDRESS", "undo disable", 1, 1);
+    add_postmaster_commands(app, *user, context, action);
+    add_verb(*user, context, action, "enable", "user.enable", "ADDRESS", "undo disable", 1, 1,
+             "account % enabled");
     add_verb(*user, context, action, "quota", "user.quota", "ADDRESS_SIZE",
-             "ADDRESS SIZE [MESSAGES]: set its quota; 0 for the default", 2, 3);
+             "ADDRESS SIZE [MESSAGES]: set its quota; 0 for the default", 2, 3, "quota of % set");
     CLI::App* passwd = app.add_subcommand("passwd", "set the password of an account");
     auto passwd_options = add_password_options(*passwd);
     passwd->callback([&context, &action, passwd_options] {
@@ -96,6 +104,21 @@ void add_user_commands(CLI::App& app, Context& context, Action& action) {
             return set_password(context, *passwd_options, "password.set");
         };
     });
+}
+
+// An alias of an account's name may take the account's mail away.
+void tell_of_account(Context& context, const std::string& alias) {
+    const auto account = context.ask_any("authd", {"user.show", {alias}, {}, {}});
+    if (account.exit_code != 0) return;
+    const std::string& address = account.rows.at(0).at(0);
+    std::string targets;
+    for (const auto& row : context.ask_any("authd", {"address.explain", {alias}, {}, {}}).rows) {
+        if (row.at(0) == "local" && row.at(1) == address) return; // it keeps it, too
+        if (!row.at(1).empty()) targets += cat(targets.empty() ? "" : ", ", row.at(1));
+    }
+    const std::string now = targets.empty() ? "is refused" : cat("goes to ", targets, " only");
+    complain(cat("note: ", address, " is an account: from now on its mail ", now,
+                 "; tambo alias add ", address, ' ', address, " lets it have it, too"));
 }
 
 // With a word of its own among the addresses: none is without '@'.
@@ -113,6 +136,8 @@ void add_alias_add(CLI::App& noun, Context& context, Action& action) {
             Words words = options->words;
             if (options->force) words.emplace_back("force");
             context.ask("authd", "alias.add", std::move(words));
+            confirm(cat("alias ", options->words[0], ": added"), context.format);
+            tell_of_account(context, options->words[0]);
             return 0;
         };
     });
@@ -120,36 +145,74 @@ void add_alias_add(CLI::App& noun, Context& context, Action& action) {
 
 } // namespace
 
-void warn_of_dangling_aliases(Context& context) {
-    constexpr size_t kNamed = 10;
-    ipc::AdminAnswer answer;
+namespace {
+
+// As authd sees them; nothing while the suite is down, or for who may not ask it.
+std::vector<Words> rows_if_running(Context& context, const std::string& verb) {
     try {
-        if (!context.is_running()) return;
-        answer = context.ask_any("authd", {"alias.check", {}, {}, {}});
+        if (context.is_running()) return context.ask_any("authd", {verb, {}, {}, {}}).rows;
     } catch (const Failure&) {
-        return;
     } catch (const std::system_error&) {
-        return;
     }
-    for (size_t i = 0; i < answer.rows.size() && i < kNamed; ++i) {
-        complain(cat("warning: alias ", answer.rows[i].at(0), " leads to ", answer.rows[i].at(1),
+    return {};
+}
+
+constexpr size_t kWarningsMax = 10;
+
+} // namespace
+
+void warn_of_lost_mail(Context& context) {
+    for (const auto& row : rows_if_running(context, "postmaster")) {
+        if (row.size() > 1 && row[1] == "disabled") {
+            complain(cat("warning: ", postmaster_refusal(row[0])));
+        }
+    }
+    const auto rows = rows_if_running(context, "alias.check");
+    for (size_t i = 0; i < rows.size() && i < kWarningsMax; ++i) {
+        complain(cat("warning: alias ", rows[i].at(0), " leads to ", rows[i].at(1),
                      ", which is not there"));
     }
-    if (answer.rows.size() > kNamed) {
-        complain(cat("warning: and ", answer.rows.size() - kNamed,
+    if (rows.size() > kWarningsMax) {
+        complain(cat("warning: and ", rows.size() - kWarningsMax,
                      " more targets that are not there (tambo alias list)"));
+    }
+}
+
+void warn_of_aliases_file(Context& context) {
+    const std::string& file = context.config().accounts.aliases_file;
+    const auto rows = rows_if_running(context, "aliases_file.check");
+    for (size_t i = 0; i < rows.size() && i < kWarningsMax; ++i) {
+        const std::string where = escape(rows[i].at(0)), what = escape(rows[i].at(1));
+        const std::string& problem = rows[i].at(2);
+        std::string text = cat("warning: ", file);
+        if (problem == "unsupported") {
+            text += cat(", ", where, ": ", what, " is left out: only addresses are supported");
+        } else if (problem == "malformed") {
+            text += cat(", ", where, ": \"", what, "\" is left out: it is not \"name: address\"");
+        } else if (problem == "circle") {
+            text += cat(": ", where, " leads in a circle; the postmaster gets its mail");
+        } else {
+            text += cat(": ", where, " leads to ", what,
+                        ", which is not there; the postmaster gets its mail");
+        }
+        complain(text);
+    }
+    if (rows.size() > kWarningsMax) {
+        complain(cat("warning: and ", rows.size() - kWarningsMax, " more of ", file));
     }
 }
 
 void add_account_commands(CLI::App& app, Context& context, Action& action) {
     CLI::App* domain = app.add_subcommand("domain", "mail domains")->require_subcommand(1);
     add_verb(*domain, context, action, "list", "domain.list", "", "list domains", 0, 0);
-    add_verb(*domain, context, action, "add", "domain.add", "DOMAIN", "accept mail for it", 1, 1);
+    add_verb(*domain, context, action, "add", "domain.add", "DOMAIN", "accept mail for it", 1, 1,
+             "domain % added");
     add_verb(*domain, context, action, "rm", "domain.remove", "DOMAIN", "remove an empty domain", 1,
-             1);
+             1, "domain % removed");
     add_verb(*domain, context, action, "disable", "domain.disable", "DOMAIN", "refuse its mail", 1,
-             1);
-    add_verb(*domain, context, action, "enable", "domain.enable", "DOMAIN", "undo disable", 1, 1);
+             1, "domain % disabled");
+    add_verb(*domain, context, action, "enable", "domain.enable", "DOMAIN", "undo disable", 1, 1,
+             "domain % enabled");
 
     add_user_commands(app, context, action);
 
@@ -158,7 +221,7 @@ void add_account_commands(CLI::App& app, Context& context, Action& action) {
     add_verb(*alias, context, action, "list", "alias.list", "DOMAIN", "list aliases", 0, 1);
     add_alias_add(*alias, context, action);
     add_verb(*alias, context, action, "rm", "alias.remove", "ALIAS_TARGETS",
-             "ALIAS [TARGET...]: remove an alias, or targets of it", 1, 1000);
+             "ALIAS [TARGET...]: remove an alias, or targets of it", 1, 1000, "alias %: removed");
     add_verb(app, context, action, "explain", "address.explain", "ADDRESS",
              "where mail for an address goes", 1, 1);
 }

@@ -40,8 +40,13 @@ int check_config(Context& context, const Options& options) {
     const conf::Loaded loaded = load_file(context, options.file);
     const std::string report = loaded.report();
     std::fputs(report.c_str(), stderr);
-    if (options.file.empty() && loaded.config) warn_of_dangling_aliases(context);
-    return loaded.config ? 0 : EX_CONFIG;
+    if (!loaded.config) return EX_CONFIG;
+    if (options.file.empty()) {
+        warn_of_lost_mail(context);
+        warn_of_aliases_file(context);
+    }
+    confirm("the configuration has no errors", context.format);
+    return 0;
 }
 
 int show_config(Context& context, const Options& options) {

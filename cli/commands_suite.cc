@@ -18,15 +18,14 @@
 
 namespace tambo::cli {
 
-namespace {
-
-// Asks one daemon and prints its rows and its error.
 int relay_answer(Context& context, const std::string& daemon, ipc::AdminRequest request) {
     const auto answer = context.ask_any(daemon, std::move(request));
     print_answer(answer, context.format);
     if (!answer.error.empty()) complain(answer.error);
     return answer.exit_code;
 }
+
+namespace {
 
 constexpr auto kRestartWithin = std::chrono::seconds(120);
 constexpr auto kStopWithin = std::chrono::seconds(120);
@@ -73,6 +72,7 @@ int restart_suite(Context& context) {
     });
     if (!done)
         throw Failure{EX_TEMPFAIL, "not everything runs again yet; tambo status, and the log"};
+    confirm("tambo runs anew", context.format);
     return 0;
 }
 
@@ -83,7 +83,33 @@ int stop_suite(Context& context) {
     if (!wait_until(kStopWithin, [&] { return !context.is_running(); })) {
         throw Failure{EX_TEMPFAIL, "it has not ended yet"};
     }
+    confirm("tambo has ended", context.format);
     return 0;
+}
+
+// Of a configuration in which not even the place of the suite can be read, master is not asked.
+int reload_suite(Context& context) {
+    try {
+        static_cast<void>(context.located());
+    } catch (const Failure& failure) {
+        if (failure.exit_code != EX_CONFIG) throw;
+        throw Failure{EX_CONFIG, cat(failure.text, failure.text.ends_with('\n') ? "" : "\n",
+                                     "the running configuration is unchanged")};
+    }
+    const auto answer = context.ask_any("master", {"reload", {}, {}, {}});
+    if (!answer.error.empty()) {
+        complain(answer.error);
+        return answer.exit_code;
+    }
+    if (!is_for_a_person(context.format)) {
+        print_answer(answer, context.format);
+        return answer.exit_code;
+    }
+    confirm(cat("configuration taken into use, generation ", value_of(answer, 0, "generation")),
+            context.format);
+    for (const auto note : split(value_of(answer, 0, "note"), '\n'))
+        if (!note.empty()) confirm(note, context.format);
+    return answer.exit_code;
 }
 
 struct TraceOptions {
@@ -128,15 +154,13 @@ void add_suite_commands(CLI::App& app, Context& context, Action& action) {
     status->callback([&] {
         action = [&context] {
             const int result = relay_answer(context, "master", {"status", {}, {}, {}});
-            warn_of_dangling_aliases(context);
+            warn_of_lost_mail(context);
             return result;
         };
     });
 
     CLI::App* reload = app.add_subcommand("reload", "take a changed configuration into use");
-    reload->callback([&] {
-        action = [&context] { return relay_answer(context, "master", {"reload", {}, {}, {}}); };
-    });
+    reload->callback([&] { action = [&context] { return reload_suite(context); }; });
 
     CLI::App* restart =
         app.add_subcommand("restart", "take the installed programs into use; ports stay open");
@@ -147,7 +171,8 @@ void add_suite_commands(CLI::App& app, Context& context, Action& action) {
 
     auto trace_options = std::make_shared<TraceOptions>();
     CLI::App* trace = app.add_subcommand("trace", "what happened to a message");
-    trace->add_option("WHAT", trace_options->what, "queue id, session or address")->required();
+    trace->add_option("QUEUE_ID|SESSION|ADDRESS", trace_options->what, "what to follow")
+        ->required();
     trace->add_option("--since", trace_options->since, "how far back, e.g. 2h");
     trace->callback([&, trace_options] {
         action = [&context, trace_options] {

@@ -131,7 +131,17 @@ void print_answer(const ipc::AdminAnswer& answer, Format format) {
 void complain(std::string_view text) {
     while (text.ends_with('\n'))
         text.remove_suffix(1);
-    std::fprintf(stderr, "tambo: %.*s\n", static_cast<int>(text.size()), text.data());
+    for (const auto line : split(text, '\n'))
+        std::fprintf(stderr, "tambo: %.*s\n", static_cast<int>(line.size()), line.data());
+}
+
+bool is_for_a_person(Format format) {
+    return format == Format::automatic && ::isatty(STDOUT_FILENO);
+}
+
+void confirm(std::string_view text, Format format) {
+    if (!is_for_a_person(format)) return;
+    std::printf("%s\n", escape(text, 4096).c_str());
 }
 
 } // namespace tambo::cli

@@ -14,6 +14,11 @@ namespace tambo::cli {
 void print_answer(const ipc::AdminAnswer& answer, Format format);
 // The text of print_answer, for tests.
 std::string render(const ipc::AdminAnswer& answer, Format format);
+// To standard error; every line of it begins with the name of the command.
 void complain(std::string_view text);
+// On a terminal, and no form of output was asked for.
+bool is_for_a_person(Format format);
+// That it is done, if it is for a person; scripts see the exit status.
+void confirm(std::string_view text, Format format);
 
 } // namespace tambo::cli

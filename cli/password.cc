@@ -1,6 +1,8 @@
 #include "cli/password.h"
 
 #include "cli/context.h"
+#include "cli/output.h"
+#include "common/base/password_rule.h"
 #include "common/base/text.h"
 #include "common/sys/clock.h"
 
@@ -16,18 +18,29 @@ namespace tambo::cli {
 
 namespace {
 
-std::string read_hidden(const char* prompt) {
+constexpr int kTriesMax = 3;
+
+std::string read_hidden(const std::string& prompt) {
     termios before{};
     ::tcgetattr(STDIN_FILENO, &before);
     termios hidden = before;
     hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-    std::fputs(prompt, stderr); // what is typed from here on is neither shown nor thrown away
+    std::fputs(prompt.c_str(),
+               stderr); // what is typed from here on is neither shown nor thrown away
     std::string line;
     std::getline(std::cin, line);
     ::tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
     std::fputc('\n', stderr);
+    if (std::cin.fail()) throw Failure{EX_DATAERR, "no password was given"};
     return line;
+}
+
+// The problem with what was typed; empty, and the password is in text.
+std::string ask_twice(const std::string& prompt, bool weak, std::string& text) {
+    text = read_hidden(prompt);
+    if (const auto problem = password_problem(text, weak)) return *problem;
+    return text == read_hidden("Once more: ") ? "" : "the two passwords differ";
 }
 
 // Syllables that are hard to mishear; 16 onsets, 5 vowels, 12 ends: about 9.9 bits each.
@@ -52,7 +65,7 @@ std::string generate_password() {
     return text + cat(10 + random.below(90));
 }
 
-Password obtain_password(const PasswordSource& source) {
+Password obtain_password(const PasswordSource& source, const std::string& account) {
     if (source.generate) return {generate_password(), true};
     if (source.from_stdin) {
         std::string line;
@@ -63,11 +76,15 @@ Password obtain_password(const PasswordSource& source) {
     if (!::isatty(STDIN_FILENO) || !::isatty(STDERR_FILENO)) {
         throw Failure{EX_USAGE, "no terminal to ask for the password; use --stdin or --generate"};
     }
-    const std::string first = read_hidden("Password: ");
-    if (first != read_hidden("Once more: ")) {
-        throw Failure{EX_DATAERR, "the two passwords differ"};
+    const std::string prompt =
+        cat("Password for ", escape(account), source.weak ? ": " : " (at least 8 characters): ");
+    std::string text;
+    for (int tries = 1;; ++tries) {
+        const std::string problem = ask_twice(prompt, source.weak, text);
+        if (problem.empty()) return {text, false};
+        if (tries == kTriesMax) throw Failure{EX_DATAERR, problem};
+        complain(cat(problem, "; once again"));
     }
-    return {first, false};
 }
 
 } // namespace tambo::cli

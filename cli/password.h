@@ -16,9 +16,10 @@ struct Password {
     bool generated = false; // to be shown once
 };
 
-// Throws Failure: EX_USAGE without a source on a non-terminal, EX_DATAERR when the two entries
-// differ.
-Password obtain_password(const PasswordSource& source);
+// For that account, which the prompt names. A terminal is asked again, three times in all, when the
+// password will not do or the two entries differ. Throws Failure: EX_USAGE without a source on a
+// non-terminal, EX_DATAERR when the last try was no better.
+Password obtain_password(const PasswordSource& source, const std::string& account);
 
 // Five words and digits from getrandom: about 80 bits, easy to read out.
 std::string generate_password();

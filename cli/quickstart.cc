@@ -4,6 +4,7 @@
 #include "cli/output.h"
 #include "cli/quickstart.h"
 
+#include "common/base/password_rule.h"
 #include "common/base/text.h"
 #include "common/smtp/address.h"
 #include "common/sys/file.h"
@@ -20,7 +21,8 @@ namespace tambo::cli {
 
 namespace {
 
-using Outcome = StepReport::Outcome;
+// What became of one step, for the person who reads along.
+enum class Outcome { made, present, differs };
 
 constexpr const char* kDefaultConfig = "/etc/tambo/tambo.toml";
 constexpr std::string_view kRoles[] = {"postmaster", "abuse", "hostmaster"};
@@ -32,16 +34,24 @@ class Quickstart {
 
     int run() {
         check_names();
+        std::puts("[1/3] this server");
         write_configuration();
         make_accounts();
-        print_steps();
+        print_password();
         print_dns();
         print_start();
         return 0;
     }
 
   private:
-    void report(Outcome outcome, std::string text) { steps_.push_back({outcome, std::move(text)}); }
+    // At once: who is asked for a password sees for what, and what there is if that ends it.
+    static void report(Outcome outcome, const std::string& text) {
+        const char* mark = outcome == Outcome::made      ? "made"
+                           : outcome == Outcome::present ? "ok"
+                                                         : "DIFFERS";
+        std::printf("  %-8s %s\n", mark, text.c_str());
+        std::fflush(stdout);
+    }
 
     void check_names() {
         const auto address = smtp::parse_address(options_.address);
@@ -135,24 +145,38 @@ class Quickstart {
     }
 
     void make_accounts() {
+        const auto users = context_.ask("authd", "user.list", {domain_});
+        const bool is_new = find_row(users, options_.address) == nullptr;
+        // Nothing is made as long as there is no password.
+        Password password;
+        if (is_new) {
+            PasswordSource source = options_.source;
+            if (!source.from_stdin && !::isatty(STDIN_FILENO)) source.generate = true;
+            password = obtain_password(source, options_.address);
+            if (const auto problem = password_problem(password.text, false)) {
+                throw Failure{EX_DATAERR, *problem};
+            }
+        }
         if (!is_there(context_.ask("authd", "domain.list"), domain_, 3, "domain", "")) {
             context_.ask("authd", "domain.add", {domain_});
             report(Outcome::made, cat("domain ", domain_));
         }
-        if (!is_there(context_.ask("authd", "user.list", {domain_}), options_.address, 1, "account",
-                      " (tambo passwd sets a new password)")) {
-            PasswordSource source = options_.source;
-            if (!source.from_stdin && !::isatty(STDIN_FILENO)) source.generate = true;
-            const Password password = obtain_password(source);
+        if (is_new) {
             context_.ask("authd", "user.add", {options_.address}, password.text);
             report(Outcome::made, cat("account ", options_.address));
             if (password.generated) password_ = password.text;
+        } else {
+            is_there(users, options_.address, 1, "account", " (tambo passwd sets a new password)");
         }
         for (const auto role : kRoles)
             make_role(cat(role, '@', domain_));
-        if (context_.ask("authd", "postmaster").rows.empty()) {
-            context_.ask("authd", "postmaster", {options_.address});
-        }
+        name_postmaster();
+    }
+
+    void name_postmaster() {
+        auto answer = context_.ask("authd", "postmaster");
+        if (answer.rows.empty()) answer = context_.ask("authd", "postmaster", {options_.address});
+        if (!answer.rows.empty()) postmaster_ = answer.rows[0].at(0);
     }
 
     void make_role(const std::string& alias) {
@@ -175,18 +199,10 @@ class Quickstart {
         report(Outcome::made, cat("alias ", alias, " to ", options_.address));
     }
 
-    void print_steps() const {
-        std::puts("[1/3] this server");
-        for (const auto& step : steps_) {
-            const char* mark = step.outcome == Outcome::made      ? "made"
-                               : step.outcome == Outcome::present ? "ok"
-                                                                  : "DIFFERS";
-            std::printf("  %-8s %s\n", mark, step.text.c_str());
-        }
-        if (!password_.empty()) {
-            std::printf("\n  password of %s: %s\n  (shown once; change it: tambo passwd %s)\n",
-                        options_.address.c_str(), password_.c_str(), options_.address.c_str());
-        }
+    void print_password() const {
+        if (password_.empty()) return;
+        std::printf("\n  password of %s: %s\n  (shown once; change it: tambo passwd %s)\n",
+                    options_.address.c_str(), password_.c_str(), options_.address.c_str());
     }
 
     void print_dns() const {
@@ -217,15 +233,27 @@ class Quickstart {
             std::printf("  %s --config %s\n", daemon_path("master").c_str(),
                         context_.config_file.c_str());
         }
+        std::puts("  tambo status          what runs, and warnings");
+        if (context_.config().tls.certificate.empty()) {
+            std::puts("  tambo certificate     once it runs: the fingerprint of its self-signed "
+                      "certificate,\n"
+                      "                        of which mail programs warn; tls.certificate in "
+                      "tambo.toml(5)\n"
+                      "                        names another one");
+        }
+        if (!postmaster_.empty()) {
+            std::printf("\n  mail to postmaster, and to root and other users of this machine, goes "
+                        "to\n  %s (tambo postmaster names another account)\n",
+                        postmaster_.c_str());
+        }
         std::printf("\n  mail clients: login %s, IMAP %s port 993 (TLS), POP3 port 995 (TLS),\n"
-                    "                SMTP %s port 465 (TLS)\n",
+                    "                SMTP %s port 465 (TLS); or STARTTLS on 143, 110 and 587\n",
                     options_.address.c_str(), hostname_.c_str(), hostname_.c_str());
     }
 
     Context& context_;
     const QuickstartOptions& options_;
-    std::string domain_, hostname_, password_;
-    std::vector<StepReport> steps_;
+    std::string domain_, hostname_, password_, postmaster_;
 };
 
 } // namespace

@@ -16,12 +16,6 @@ struct QuickstartOptions {
     PasswordSource source;
 };
 
-// One step and what became of it, for the person who reads along.
-struct StepReport {
-    enum class Outcome { made, present, differs } outcome;
-    std::string text;
-};
-
 // One line that belongs into the DNS zone.
 struct DnsRecord {
     std::string name, type, value, purpose;

@@ -165,10 +165,10 @@ task<ipc::DnsAnswer> Resolver::ask_servers(std::string name, ipc::DnsType type) 
         answer.secure = message->authentic && servers->list[index].trusted;
         co_return answer;
     }
-    log::Event("dns.failed", log::Level::notice)
-        .with("name", name)
-        .with("type", type_code(type))
-        .with("servers", static_cast<int64_t>(count));
+    log::Event failed("dns.failed", log::Level::notice);
+    failed.with("name", name).with("type", type_code(type));
+    for (const auto& server : servers->list)
+        failed.with("server", server.text());
     co_return answer_of(ipc::DnsStatus::temporary);
 }
 

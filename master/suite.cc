@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -86,7 +87,8 @@ Suite::Suite(Nursery& nursery,
       notifier_(notifier), ready_line_(std::move(ready_line)), children_(nursery, around),
       drop_(around.directories.get("drop"), around.directories.get("drop-refused")),
       watch_(nursery.loop(), [this](const std::string& word) { children_.send_file(word); }),
-      ended_(nursery), started_(SystemClock().now()), started_ms_(Loop::monotonic_ms()) {
+      ended_(nursery), on_terminal_(::isatty(STDERR_FILENO) == 1), started_(SystemClock().now()),
+      started_ms_(Loop::monotonic_ms()) {
     set_callbacks();
 }
 
@@ -109,7 +111,8 @@ void Suite::set_callbacks() {
     };
     children_.on_drop_taken = [this](const std::string& name, ipc::DropOutcome outcome) {
         drop_.finish(name, outcome);
-        const auto level = outcome == ipc::DropOutcome::refused ? log::Level::error : log::Level::info;
+        const auto level =
+            outcome == ipc::DropOutcome::refused ? log::Level::error : log::Level::info;
         log::Event("drop.taken", level).with("name", name).with("outcome", text_of(outcome));
         offer_drop();
     };
@@ -168,6 +171,7 @@ void Suite::all_ready() {
     log::Event("suite.ready", log::Level::notice)
         .with("hostname", around_.config.hostname)
         .with("processes", static_cast<int64_t>(children_.all().size()));
+    if (on_terminal_) std::fprintf(stderr, "%s\n", terminal_line(around_).c_str());
     if (!ready_line_.valid()) return;
     const std::string line = ready_line(around_) + "\n";
     try {

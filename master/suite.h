@@ -85,6 +85,7 @@ class Suite {
     Drop drop_;
     FileWatch watch_;
     Gate ended_;           // pulses at the end of any child
+    bool on_terminal_;     // a person has started it
     bool serving_ = false; // everything was ready at least once
     bool stopping_ = false, hurry_ = false;
     bool had_fault_ = false;

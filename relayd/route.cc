@@ -18,8 +18,10 @@ Verdict loops_back(std::string_view domain) {
     return Verdict::ours(554, "5.4.6", cat("mail for ", domain, " loops back to this server"));
 }
 
+// Whose fault it is cannot be told from here: dnsd's event dns.failed names whom it has asked.
 Verdict try_later(std::string_view domain) {
-    return Verdict::ours(451, "4.4.3", cat("the name servers of ", domain, " do not answer"));
+    return Verdict::ours(451, "4.4.3",
+                         cat("no answer about ", domain, " from this server's DNS resolver"));
 }
 
 } // namespace

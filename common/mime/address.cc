@@ -291,7 +291,7 @@ void ListParser::open_group(const Words& words) {
     group.name = words.phrase;
     if (after_angle_) bad();
     add(std::move(group));
-    in_group_ = true;
+    in_group_ = !list_.truncated; // there is none to end if it found no room
 }
 
 void ListParser::close_group() {

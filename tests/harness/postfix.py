@@ -2,9 +2,12 @@
 
 Needs root (or a user namespace in which it looks like that) and Debian's package postfix.
 """
+import collections
 import os
 import pwd
+import re
 import shutil
+import signal
 import tempfile
 
 from network import CLIENT, Process
@@ -71,9 +74,13 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Postfix(Process):
-    def __init__(self, hostname, addresses, domains, settings=None):
-        """settings: further lines of main.cf by name."""
-        self.top = tempfile.mkdtemp(prefix="tambo-postfix-")
+    def __init__(self, hostname, addresses, domains, settings=None, top=None):
+        """settings: further lines of main.cf by name. top: a directory to be made, for all of it."""
+        if top is None:
+            top = tempfile.mkdtemp(prefix="tambo-postfix-")
+        else:
+            os.mkdir(top)
+        self.top, self.address = top, addresses[0]
         os.chmod(self.top, 0o755)
         path = lambda *names: os.path.join(self.top, *names)
         owner = pwd.getpwnam("postfix")
@@ -92,8 +99,39 @@ class Postfix(Process):
         with open(path("conf", "master.cf"), "w") as f:
             lines = ["[%s]:smtp inet n - n - - smtpd" % other for other in others]
             f.write(MASTER_CF.format(first=first, others="\n".join(lines)))
+        self.launch()
+
+    def launch(self):
+        """At first, and again behind kill()."""
+        path = lambda name: os.path.join(self.top, name)
         super().__init__("postfix", ["postfix", "-c", path("conf"), "start-fg"], path("log"),
-                         first, 25)
+                         self.address, 25)
+
+    def kill(self):
+        """All its processes, at once."""
+        found, todo = [], [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            found.append(pid)
+            os.kill(pid, signal.SIGSTOP)  # so that it starts no more of them
+            with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+                todo += [int(child) for child in f.read().split()]
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def queue_is_empty(self):
+        """A file that may not be executed was never finished: Postfix removes it after a while."""
+        for name in ("maildrop", "incoming", "active", "deferred", "hold"):
+            for directory, _, files in os.walk(os.path.join(self.top, "queue", name)):
+                if any(os.access(os.path.join(directory, file), os.X_OK) for file in files):
+                    return False
+        return True
+
+    def numbers(self):
+        """Counter of the ledger's numbers in the mailbox."""
+        fields = (re.search(rb"^X-Ledger: (\S+)", text, re.M) for text in self.mail())
+        return collections.Counter(field[1].decode() for field in fields if field)
 
     def mail(self):
         """What lies in the mailbox, as bytes with the line ends of Unix, the oldest first."""
@@ -117,5 +155,7 @@ class Postfix(Process):
         return text
 
     def stop(self):
-        super().stop()
+        # What "postfix start-fg" becomes leaves Postfix's master behind when it is told to end.
+        if self.process.poll() is None:
+            self.kill()
         shutil.rmtree(self.top, ignore_errors=True)

@@ -6,53 +6,23 @@ import hashlib
 import imaplib
 import json
 import os
-import pty
-import select
 import shutil
-import signal
 import smtplib
 import ssl
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "harness")]
 from sink import Sink  # noqa: E402
 from suite import Suite, wait_for  # noqa: E402
+from terminal import on_terminal  # noqa: E402
 
 # sysexits(3)
 USAGE, DATAERR, NOUSER, NOHOST, UNAVAILABLE, CANTCREAT, NOPERM, CONFIG = (
     64, 65, 67, 68, 69, 73, 77, 78)
-
-
-def on_terminal(command, env, answers=(), seconds=60):
-    """Runs it on a terminal of its own; each of answers is typed when its prompt shows.
-    Returns (status, what the terminal showed)."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(command[0], command, {**os.environ, **env})
-    shown, answers, deadline = b"", list(answers), time.monotonic() + seconds
-    try:
-        while time.monotonic() < deadline:
-            if not select.select([terminal], [], [], 1)[0]:
-                continue
-            try:
-                piece = os.read(terminal, 65536)
-            except OSError:  # EIO: the other end is closed
-                break
-            if not piece:
-                break
-            shown += piece
-            if answers and answers[0][0] in shown.decode(errors="replace"):
-                os.write(terminal, answers.pop(0)[1].encode() + b"\n")
-        else:
-            os.kill(pid, signal.SIGKILL)
-    finally:
-        os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode(errors="replace")
 
 
 class Commands(unittest.TestCase):
@@ -156,6 +126,15 @@ class Commands(unittest.TestCase):
                 result = self.run_tambo(*words)
                 self.assertEqual(result.returncode, USAGE)
                 self.assertNotEqual(result.stderr, "")
+        for words, text in (
+                (("stauts",), 'no command "stauts"; did you mean "status"?'),
+                (("--json", "user", "ad", "x"), 'no command "ad" of tambo user; did you mean "add"?'),
+                (("frobnicate",), 'no command "frobnicate"; there are quickstart, '),
+                (("queue",), "tambo queue takes one of these: list, show, cat, "),
+                ((), "tambo takes one of these: quickstart, "),
+                (("trace",), "tambo trace: QUEUE_ID|SESSION|ADDRESS is required")):
+            with self.subTest(words=words):
+                self.refused(USAGE, text, *words)
         result = self.run_tambo("--help")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         for noun in ("quickstart", "domain", "user", "passwd", "alias", "queue", "config", "fsck",
@@ -245,16 +224,118 @@ class Commands(unittest.TestCase):
     def test_password_prompt(self):
         self.tambo("user", "add", "grace@example.test", "--stdin", stdin="first secret\n")
         command = [self.suite.cli, "passwd", "grace@example.test"]
-        status, shown = on_terminal(command, self.suite.env, [("Password: ", "typed secret"),
-                                                              ("Once more: ", "typed secret")])
+        ask = "Password for grace@example.test (at least 8 characters): "
+        again = "Once more: "
+        status, shown = on_terminal(command, self.suite.env, [(ask, "typed secret"),
+                                                              (again, "typed secret")])
         self.assertEqual(status, 0, shown)
         self.assertNotIn("typed", shown)  # no echo
+        self.assertIn("password of grace@example.test changed", shown)
         self.assertTrue(self.may_log_in("grace@example.test", "typed secret"))
-        status, shown = on_terminal(command, self.suite.env, [("Password: ", "one of them"),
-                                                              ("Once more: ", "the other one")])
+        # Again and again, but not for ever.
+        status, shown = on_terminal(command, self.suite.env, [
+            (ask, "one of them"), (again, "the other one"), (ask, "short"),
+            (ask, "third secret"), (again, "third secret")])
+        self.assertEqual(status, 0, shown)
+        self.assertIn("the two passwords differ; once again", shown)
+        self.assertIn("fewer than 8 characters; once again", shown)
+        self.assertTrue(self.may_log_in("grace@example.test", "third secret"))
+        status, shown = on_terminal(command, self.suite.env, [(ask, "short")] * 3)
         self.assertEqual(status, DATAERR)
-        self.assertIn("differ", shown)
-        self.assertTrue(self.may_log_in("grace@example.test", "typed secret"))
+        self.assertEqual(shown.count(ask), 3)
+        self.assertTrue(self.may_log_in("grace@example.test", "third secret"))
+
+    def test_no_password_is_typed_for_nothing(self):
+        for words, status, text in (
+                (("user", "add", "alice@example.test"), CANTCREAT, "exists already"),
+                (("user", "add", "x@other.test"), NOHOST, "no domain other.test"),
+                (("user", "add", "x"), DATAERR, "is not a mail address"),
+                (("user", "add", "x@example.test", "--quota", "much"), USAGE, "such as 2G"),
+                (("passwd", "nobody@example.test"), NOUSER, "no account")):
+            with self.subTest(words=words):
+                result, shown = on_terminal([self.suite.cli, *words], self.suite.env,
+                                            [("Password", "long enough")] * 2)
+                self.assertEqual(result, status, shown)
+                self.assertIn(text, shown)
+                self.assertNotIn("Password", shown)
+
+    def test_a_terminal_is_told_that_it_is_done(self):
+        for words, text in ((("domain", "add", "done.test"), "domain done.test added"),
+                            (("user", "add", "x@done.test", "--generate"),
+                             "account x@done.test added"),
+                            (("alias", "add", "y@done.test", "x@done.test"),
+                             "alias y@done.test: added"),
+                            (("alias", "rm", "y@done.test"), "alias y@done.test: removed"),
+                            (("user", "quota", "x@done.test", "1G"), "quota of x@done.test set"),
+                            (("user", "disable", "x@done.test"), "account x@done.test disabled"),
+                            (("user", "rm", "x@done.test"), "account x@done.test removed"),
+                            (("domain", "rm", "done.test"), "domain done.test removed"),
+                            (("config", "check"), "the configuration has no errors"),
+                            (("reload",), "configuration taken into use, generation ")):
+            with self.subTest(words=words):
+                status, shown = on_terminal([self.suite.cli, *words], self.suite.env)
+                self.assertEqual(status, 0, shown)
+                self.assertIn(text, shown)
+                self.assertNotIn("STATE", shown)
+
+    def test_the_postmaster(self):
+        self.assertEqual(self.tambo("postmaster"), [["alice@example.test", "enabled"]])
+        self.refused(NOUSER, "is an account of this server", "postmaster", "x@remote.example")
+        for local in ("pat", "pit"):
+            self.tambo("user", "add", local + "@example.test", "--stdin", stdin="long enough\n")
+        self.addCleanup(self.tambo, "postmaster", "alice@example.test")
+        self.tambo("postmaster", "pat@example.test")
+        self.assertEqual(self.tambo("explain", "root")[0][1], "pat@example.test")
+        result = self.run_tambo("user", "disable", "pat@example.test")
+        self.assertEqual((result.returncode, result.stdout), (0, ""))
+        self.assertIn("the postmaster, pat@example.test, is disabled", result.stderr)
+        self.assertIn("tambo postmaster ADDRESS", result.stderr)
+        self.assertIn("pat@example.test, is disabled", self.run_tambo("status").stderr)
+        self.assertEqual(self.run_tambo("explain", "root").returncode, 1)
+        self.tambo("user", "enable", "pat@example.test")
+        self.assertEqual(self.run_tambo("status").stderr, "")
+        result = self.run_tambo("user", "rm", "pat@example.test")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("pat@example.test was the postmaster; alice@example.test is now",
+                      result.stderr)
+        self.tambo("user", "rm", "pit@example.test")  # silent: it was nobody
+
+    def test_an_alias_that_takes_the_mail_of_an_account(self):
+        self.tambo("user", "add", "ned@example.test", "--stdin", stdin="long enough\n")
+        result = self.run_tambo("alias", "add", "ned@example.test", "alice@example.test")
+        self.assertEqual((result.returncode, result.stdout), (0, ""))
+        self.assertIn("ned@example.test is an account: from now on its mail goes to "
+                      "alice@example.test only", result.stderr)
+        self.tambo("alias", "rm", "ned@example.test")
+        self.tambo("user", "add", "gone@example.test", "--stdin", stdin="long enough\n")
+        self.tambo("user", "disable", "gone@example.test")
+        result = self.run_tambo("alias", "add", "ned@example.test", "gone@example.test")
+        self.assertIn("from now on its mail is refused;", result.stderr)
+        self.tambo("alias", "rm", "ned@example.test")
+        self.tambo("user", "rm", "gone@example.test")
+        self.run_tambo("alias", "add", "ned@example.test", "alice@example.test")
+        self.tambo("alias", "add", "ned@example.test", "ned@example.test")  # silent: it keeps it
+        self.tambo("user", "rm", "ned@example.test")
+        self.tambo("alias", "rm", "ned@example.test")
+
+    def test_the_aliases_file(self):
+        path = os.path.join(self.suite.dir, "aliases")
+        with open(path, "w") as f:
+            f.write("one: two\ntwo: one\nlist: :include:/x, bob@example.test\nnonsense\n"
+                    "gone: nobody@example.test\n")
+        self.addCleanup(wait_for, lambda: not self.run_tambo("config", "check").stderr,
+                        what="an empty file")
+        self.addCleanup(lambda: open(path, "w").close())
+        wait_for(lambda: any(" auth.aliases_malformed " in line and 'line="4"' in line
+                             for line in self.suite.events()), what="the event")
+        self.assertTrue([line for line in self.suite.events()
+                         if " auth.aliases_unsupported " in line and
+                         'line="3" target=":include:/x"' in line])
+        shown = self.run_tambo("config", "check").stderr
+        for text in (", line 3: :include:/x is left out", ', line 4: "nonsense" is left out',
+                     ": gone leads to nobody@example.test", ": one leads in a circle"):
+            self.assertIn("warning: %s%s" % (path, text), shown)
+        self.assertIn(["circle", "one@mail.example.test", "", ""], self.tambo("explain", "one"))
 
     def test_aliases(self):
         self.tambo("alias", "add", "info@example.test", "alice@example.test", "bob@example.test",
@@ -422,7 +503,10 @@ class Commands(unittest.TestCase):
             result = self.run_tambo("reload")
             self.assertEqual(result.returncode, CONFIG)
             self.assertIn(self.suite.config + ":", result.stderr)
-            self.assertIn("unchanged", result.stderr)
+            for line in result.stderr.splitlines():
+                self.assertTrue(line.startswith("tambo: "), line)
+            self.assertIn("running configuration (generation %d) is unchanged" % generation,
+                          result.stderr.splitlines()[-1])
             # The suite that runs can be asked all the same.
             self.assertEqual(self.json("status")[0]["generation"], generation)
             # Not even the place of the suite can be read in this one.
@@ -431,6 +515,10 @@ class Commands(unittest.TestCase):
             result = self.run_tambo("status")
             self.assertEqual(result.returncode, CONFIG)
             self.assertIn(self.suite.config + ":", result.stderr)
+            result = self.run_tambo("reload")
+            self.assertEqual(result.returncode, CONFIG)
+            self.assertEqual(result.stderr.splitlines()[-1],
+                             "tambo: the running configuration is unchanged")
         finally:
             with open(self.suite.config, "w") as f:
                 f.write(good)

@@ -13,6 +13,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "harness")]
 from suite import SERVICES, Suite, ensure_users, free_ports, wait_for  # noqa: E402
+from terminal import on_terminal  # noqa: E402
 
 
 class Quickstart(unittest.TestCase):
@@ -100,6 +101,22 @@ class Quickstart(unittest.TestCase):
         self.assertIn("tambo is running", again)
         with open(self.suite.config) as f:
             self.assertEqual(f.read(), before)
+
+    def test_a_terminal_is_asked_before_anything_is_made(self):
+        command = [self.suite.cli, "quickstart", "example.test", "ann@example.test", "--directory",
+                   self.state]
+        ask = "Password for ann@example.test (at least 8 characters): "
+        status, shown = on_terminal(command, self.suite.env, [(ask, "short")] * 3)
+        self.assertEqual(status, 65, shown)
+        self.assertLess(shown.index("[1/3]"), shown.index(ask))
+        self.assertNotIn("domain example.test", shown)
+        self.assertEqual(self.run_tambo("domain", "list").stdout, "")
+        status, shown = on_terminal(command, self.suite.env,
+                                    [(ask, "long enough"), ("Once more: ", "long enough")])
+        self.assertEqual(status, 0, shown)
+        for text in ("made     account ann@example.test", "tambo status", "tambo certificate",
+                     "ann@example.test (tambo postmaster names another account)"):
+            self.assertIn(text, shown)
 
     def test_a_second_run_tells_what_differs(self):
         first = self.quickstart("--stdin", stdin="ann's secret\n")

@@ -1,7 +1,10 @@
 """The real suite under master: its sandboxes, death of every daemon, reload, shutdown, epoch.
 
 Runs the release build: sanitizers have no seccomp filter."""
+import json
 import os
+import pty
+import select
 import signal
 import socket
 import subprocess
@@ -11,7 +14,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
-from suite import Suite, SuiteError, free_ports, wait_for  # noqa: E402
+from suite import Suite, SuiteError, ensure_users, free_ports, wait_for  # noqa: E402
 
 SINGLE = ["logd", "keyd", "dnsd", "authd", "keeper", "deliverd", "queued"]
 NUMBERED = ["relayd.0", "mx.0", "submit.0"]
@@ -292,8 +295,6 @@ class Lives(unittest.TestCase):
                 ["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"], 0)
             os.makedirs(suite.dir, exist_ok=True)
             suite.write_config()
-            from suite import ensure_users
-            import json
             ensure_users()
             read, write = os.pipe()
             process = subprocess.Popen(
@@ -307,6 +308,26 @@ class Lives(unittest.TestCase):
             self.assertTrue(greeting(ready["ports"]["smtp"]).startswith(b"220"))
             self.assertEqual(len(set(ready["ports"].values())), 7)
         finally:
+            suite.destroy()
+
+    def test_a_terminal_is_told_that_it_runs(self):
+        suite = fresh()
+        terminal, end = pty.openpty()
+        try:
+            os.makedirs(suite.dir, exist_ok=True)
+            suite.write_config()
+            ensure_users()
+            suite.process = subprocess.Popen(
+                [os.path.join(suite.bin, "master"), "--config", suite.config],
+                stdin=subprocess.DEVNULL, stderr=end)
+            suite.pid = suite.process.pid
+            self.assertTrue(select.select([terminal], [], [], 60)[0])
+            self.assertEqual(os.read(terminal, 4096).decode().splitlines(),
+                             ["tambo: running, mail.example.test; events: %s/log/events.log; "
+                              "tambo status" % suite.state])
+        finally:
+            os.close(end)
+            os.close(terminal)
             suite.destroy()
 
 

@@ -124,10 +124,9 @@ TEST_CASE("aliases that lead nowhere are shown, at the latest when their account
     s.ask("alias.add", {"both@example.test", "team@example.test"});
     CHECK(s.ask("alias.check").rows.empty());
     CHECK(s.ask("user.disable", {"bob@example.test"}).exit_code == 0);
-    CHECK(s.ask("alias.list").rows ==
-          Rows{{"both@example.test", "team@example.test", ""},
-               {"team@example.test", "alice@example.test", ""},
-               {"team@example.test", "bob@example.test", "disabled"}});
+    CHECK(s.ask("alias.list").rows == Rows{{"both@example.test", "team@example.test", ""},
+                                           {"team@example.test", "alice@example.test", ""},
+                                           {"team@example.test", "bob@example.test", "disabled"}});
     CHECK(s.ask("user.enable", {"bob@example.test"}).exit_code == 0);
     const auto removed = s.ask("user.remove", {"bob@example.test"});
     CHECK(removed.exit_code == 0);
@@ -177,4 +176,44 @@ TEST_CASE("who cannot have it all gets it through the postmaster, and queued hea
     login.address = "alice@example.test";
     const auto token = s.service->token_for(login);
     CHECK(s.service->check_sender(token, "team@example.test").code == 553);
+}
+
+TEST_CASE("what an account cannot be made of is known before its password") {
+    Served s;
+    CHECK(s.ask("user.check", {"carol@example.test", "quota=2G"}).exit_code == 0);
+    CHECK(s.ask("user.check", {"bob@example.test"}).exit_code == EX_CANTCREAT);
+    CHECK(s.ask("user.check", {"bob@other.test"}).exit_code == EX_NOHOST);
+    CHECK(s.ask("user.check", {"bob"}).exit_code == EX_DATAERR);
+    CHECK(s.ask("user.check", {"carol@example.test", "quota=much"}).exit_code == EX_USAGE);
+    CHECK(s.ask("user.check").exit_code == EX_USAGE);
+    CHECK(s.ask("user.list").rows.size() == 2);
+}
+
+TEST_CASE("the postmaster is an account of this server, and its state is told") {
+    Served s;
+    CHECK(s.ask("postmaster").rows == Rows{{"alice@example.test", "enabled"}});
+    CHECK(s.ask("postmaster", {"away@remote.test"}).exit_code == EX_NOUSER);
+    CHECK(s.ask("postmaster", {"nobody@example.test"}).exit_code == EX_NOUSER);
+    CHECK(s.ask("postmaster", {"bob@example.test"}).rows == Rows{{"bob@example.test", "enabled"}});
+    s.ask("alias.add", {"abuse@example.test", "bob@example.test"});
+    CHECK(s.ask("user.disable", {"bob@example.test"}).rows ==
+          Rows{{"abuse@example.test", "bob@example.test", "disabled"}});
+    CHECK(s.ask("postmaster").rows == Rows{{"bob@example.test", "disabled"}});
+    CHECK(s.ask("address.explain", {"root"}).exit_code == 1);
+    CHECK(s.ask("postmaster", {"alice@example.test"}).exit_code == 0);
+    CHECK(s.ask("address.explain", {"root"}).exit_code == 0);
+}
+
+TEST_CASE("what is wrong with /etc/aliases is told with its place, and explain names a circle") {
+    Served s;
+    s.service->set_aliases_file("# of the host\none: two\ntwo: one\nlist: |/bin/run\nnonsense\n"
+                                "gone: nobody@example.test\n");
+    CHECK(s.ask("aliases_file.check").rows == Rows{{"line 4", "|/bin/run", "unsupported"},
+                                                   {"line 5", "nonsense", "malformed"},
+                                                   {"gone", "nobody@example.test", "missing"},
+                                                   {"one", "one@mail.example.test", "circle"},
+                                                   {"two", "two@mail.example.test", "circle"}});
+    CHECK(
+        s.ask("address.explain", {"one"}).rows ==
+        Rows{{"local", "alice@example.test", "", ""}, {"circle", "one@mail.example.test", "", ""}});
 }

@@ -115,26 +115,28 @@ TEST_CASE("a target that is not there is not passed over in silence") {
     const auto missing = [&](const std::string& text) {
         const Expansion expansion = expand(book, *smtp::parse_address(text));
         std::string out;
-        for (const auto& target : expansion.missing) out += cat(target, ' ');
+        for (const auto& target : expansion.missing)
+            out += cat(target, ' ');
         return out + (expansion.stand_in ? cat("-> ", expansion.stand_in->address) : "");
     };
     book.alias_rows["team@example.test"] = {"bob@example.test", "gone@example.test"};
-    book.alias_rows["some@example.test"] = {"bob@example.test", "off@example.test", "not an address"};
+    book.alias_rows["some@example.test"] = {"bob@example.test", "off@example.test",
+                                            "not an address"};
     book.alias_rows["nested@example.test"] = {"x@remote.test", "team@example.test"};
     book.alias_rows["admins@example.test"] = {"alice@example.test", "gone@example.test"};
     book.alias_rows["only@example.test"] = {"gone@example.test"};
     book.alias_rows["whole@example.test"] = {"bob@example.test", "alice@example.test"};
     CHECK(explain(book, "team@example.test") == "local:bob@example.test ");
     CHECK(missing("team@example.test") == "gone@example.test -> alice@example.test");
-    CHECK(missing("some@example.test") ==
-          "off@example.test not an address -> alice@example.test");
+    CHECK(missing("some@example.test") == "off@example.test not an address -> alice@example.test");
     CHECK(missing("nested@example.test") == "gone@example.test -> alice@example.test");
     CHECK(missing("admins@example.test") == "gone@example.test "); // the postmaster has it
     CHECK(explain(book, "only@example.test") == "550 5.1.1 ");
     CHECK(missing("whole@example.test") == "");
     // As many names as there is room for; that there are some is known in any case.
     auto& many = book.alias_rows["many@example.test"] = {"bob@example.test"};
-    for (int i = 0; i < 100; ++i) many.push_back(cat("nobody-", i, "@example.test"));
+    for (int i = 0; i < 100; ++i)
+        many.push_back(cat("nobody-", i, "@example.test"));
     const Expansion expansion = expand(book, *smtp::parse_address("many@example.test"));
     CHECK(expansion.missing.size() < 20);
     CHECK(expansion.stand_in);
@@ -195,6 +197,29 @@ TEST_CASE("the host's own mail reaches the postmaster") {
     CHECK(explain(book, "daemon@mail.example.test") == "450 4.2.1 ");
 }
 
+TEST_CASE("a circle of the host's own names reaches the postmaster and is named") {
+    FakeBook book;
+    book.host_aliases["one"] = {"two"};
+    book.host_aliases["two"] = {"one"};
+    CHECK(explain(book, "one@mail.example.test") == "local:alice@example.test ");
+    CHECK(expand(book, *smtp::parse_address("one@mail.example.test")).circle ==
+          "one@mail.example.test");
+    // Two ways to one account are no circle.
+    book.alias_rows["team@example.test"] = {"bob@example.test"};
+    book.alias_rows["both@example.test"] = {"team@example.test", "bob@example.test"};
+    CHECK(expand(book, *smtp::parse_address("both@example.test")).circle.empty());
+}
+
+TEST_CASE("/etc/aliases: what is left out is counted, and some of it kept") {
+    std::string text;
+    for (int i = 0; i < 100; ++i)
+        text += cat("a", i, ": |", i, "\n");
+    const auto aliases = parse_aliases(text);
+    CHECK(aliases.left_out_total == 100);
+    CHECK(aliases.left_out.size() == SystemAliases::kLeftOutMax);
+    CHECK(parse_aliases("").left_out_total == 0);
+}
+
 TEST_CASE("/etc/aliases is read without running anything") {
     const auto aliases = parse_aliases("# comment\n"
                                        "Root: alice@example.test, \"bob\"@example.test\n"
@@ -205,7 +230,14 @@ TEST_CASE("/etc/aliases is read without running anything") {
     CHECK(aliases.targets.at("root").size() == 2);
     CHECK(aliases.targets.at("list") == std::vector<std::string>{"a@x.test", "b@x.test"});
     CHECK(aliases.targets.at("pipe") == std::vector<std::string>{"ok@x.test"});
-    CHECK(aliases.unsupported == 3);
+    CHECK(aliases.left_out_total == 4);
+    REQUIRE(aliases.left_out.size() == 4);
+    CHECK(aliases.left_out[0].line == 5);
+    CHECK(aliases.left_out[0].text == "|/bin/sh");
+    CHECK(aliases.left_out[0].is_target);
+    CHECK(aliases.left_out[3].line == 6);
+    CHECK(aliases.left_out[3].text == "broken line");
+    CHECK_FALSE(aliases.left_out[3].is_target);
     const auto users = parse_passwd("root:x:0:0:root:/root:/bin/sh\nbad\nwww:x:33:33::/:\n");
     CHECK(users.uids.at("www") == 33);
     CHECK(users.names.at(0) == "root");

@@ -118,7 +118,8 @@ TEST_CASE("many questions at a time: more than there are exchanges, each from it
     for (const auto& answer : f.ask_all(names, DnsType::a)) {
         CHECK(answer.status == DnsStatus::found);
     }
-    CHECK(server.udp_queries.size() == 250);
+    REQUIRE(server.udp_queries.size() == 250);
+    REQUIRE(server.client_ports.size() >= 100);
     const std::set<uint16_t> first_ports(server.client_ports.begin(),
                                          server.client_ports.begin() + 100);
     CHECK(first_ports.size() == 100);

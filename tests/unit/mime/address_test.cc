@@ -175,6 +175,20 @@ TEST_CASE("D1: a list is cut at the maximum, nesting costs nothing") {
     CHECK(parse_addresses(routes).truncated);
 }
 
+TEST_CASE("a group that finds no room has no end either") {
+    for (size_t max = 0; max < 8; ++max) {
+        const AddressList list = parse_addresses("x:;y:a@b;z:;", max);
+        int depth = 0;
+        for (const Address& address : list.items) {
+            depth += address.kind == Address::Kind::group_begin;
+            depth -= address.kind == Address::Kind::group_end;
+            CHECK((depth == 0 || depth == 1));
+        }
+        CHECK(depth == 0);
+        CHECK(list.truncated == (max < 6)); // an end needs no room of its own
+    }
+}
+
 TEST_CASE("D5: what ends anywhere reads nothing behind its end") {
     const std::string whole =
         "=?utf-8?q?x?= \"a\\\"b\" (c\\)d) <@r,@s:\"l\\@\".m@[1.2.3.4]>, g: x@y;";
