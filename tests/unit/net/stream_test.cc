@@ -170,6 +170,16 @@ TEST_CASE("a trickle does not prolong a read") {
     CHECK(out == "timeout");
 }
 
+namespace {
+
+task<> send_behind(Ends& ends, const std::string& sign) {
+    while (sign.empty())
+        co_await sleep_ms(ends.nursery, 5);
+    ends.send("x");
+}
+
+} // namespace
+
 TEST_CASE("a read whose time is up does not end a write of the stream") {
     Ends ends(60'000);
     std::string waits, flush;
@@ -186,11 +196,7 @@ TEST_CASE("a write whose time is up does not end a read of the stream") {
     std::string waits, flush;
     ends.nursery.spawn(flush_much(*ends.stream, flush));
     ends.nursery.spawn(wait_often(*ends.stream, 60'000, 1, waits));
-    ends.nursery.spawn([](Ends& all, const std::string& sign) -> task<> {
-        while (sign.empty())
-            co_await sleep_ms(all.nursery, 5);
-        all.send("x");
-    }(ends, flush));
+    ends.nursery.spawn(send_behind(ends, flush));
     ends.run();
     CHECK(flush == "timeout");
     CHECK(waits == "i");
@@ -201,11 +207,7 @@ TEST_CASE("reads do not prolong a write of the stream") {
     std::string waits, flush;
     ends.nursery.spawn(flush_much(*ends.stream, flush));
     ends.nursery.spawn(wait_often(*ends.stream, 15, 100, waits));
-    ends.nursery.spawn([](Ends& all, const std::string& sign) -> task<> {
-        while (sign.empty())
-            co_await sleep_ms(all.nursery, 5);
-        all.send("x");
-    }(ends, flush));
+    ends.nursery.spawn(send_behind(ends, flush));
     ends.run();
     CHECK(flush == "timeout");
     CHECK(waits.back() == 'i');
