@@ -11,7 +11,7 @@ namespace tambo::queued {
 namespace {
 
 constexpr size_t kBatchesRemembered = 8;
-constexpr int64_t kWalPagesMax = 1000; // then the log is copied into the file
+constexpr int64_t kWalPagesMax = 2048; // 8 MiB, then the log is copied into the file
 
 } // namespace
 

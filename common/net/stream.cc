@@ -208,8 +208,10 @@ void Stream::complete(unsigned what) {
         watch(false, now);
         watch(true, now);
     }
+    // Back-pressure, once something comes that nobody waits for: whoever reads in turn with its peer
+    // waits again before that, and the kernel is not told twice for each line.
     const auto reads = [](const Op* op) { return op != nullptr && !op->wants_write_; };
-    if (!reads(reader_) && !reads(writer_)) watch_.disarm_read(); // back-pressure
+    if (count == 0 && !reads(reader_) && !reads(writer_)) watch_.disarm_read();
     // The stream may be gone once the only waiter has run; a second one keeps it alive.
     if (count == 2) nursery_.loop().resume_later(*finished[1]);
     if (count > 0) finished[0]->handle.resume();

@@ -13,7 +13,8 @@ namespace tambo::store {
 
 namespace {
 
-constexpr int64_t kLogPagesMax = 1024; // 4 MiB, then it is copied into the file
+constexpr int64_t kLogPagesKept = 128; // a shorter one is left to the next opening
+constexpr int64_t kLogPagesMax = 2048; // 8 MiB, then it is copied into the file
 constexpr uint32_t kDeltasMax = 1024;  // of one mailbox, then they are folded
 constexpr uint64_t kDeltaBytesMax = 4u << 20;
 
@@ -77,7 +78,7 @@ void SqliteAccount::close() {
         fold_some(false);
         index_.close();
         // A short log is left to the next opening, which reads it: no sync at each closing.
-        if (index_.db().wal_pages() > kLogPagesMax / 8) index_.db().checkpoint();
+        if (index_.db().wal_pages() > kLogPagesKept) index_.db().checkpoint();
     } catch (const db::DbError& error) {
         note(error);
     }

@@ -92,8 +92,8 @@ class Pop3:
             if not size:
                 raise EOFError("the server has closed the connection")
             self.bytes += size
-            head = head or bytes(self.buffer[:min(size, 200)])
-            if not head.startswith(b"+OK"):
+            head += bytes(self.buffer[:size])[:max(0, 200 - len(head))]
+            if not head.startswith(b"+OK"[:len(head)]):  # Dovecot's buffers may end within it
                 raise Refused(head.decode(errors="replace"))
             tail = (tail + bytes(self.buffer[max(0, size - 8):size]))[-8:]
             if tail.endswith(end):

@@ -1,6 +1,7 @@
 """kill -9 of every process under load: nothing acknowledged is lost, nothing local is doubled.
 
-The ledger lies outside the suite. Five rounds, fifty with TAMBO_FULL; in each every daemon is killed
+The ledger lies outside the suite; the load is a set 100 messages a second, to 20 accounts and a
+relay's sink. Five rounds, fifty with TAMBO_FULL; in each every daemon is killed
 once, master included (restarted here), and so are the zygote and one account process.
 """
 import os
@@ -20,6 +21,8 @@ PROCESSES = ["logd", "keyd", "dnsd", "authd", "keeper", "zygote", "account", "de
              "relayd.", "mx.", "submit.", "imapd.", "pop3d.", "master"]
 ROUNDS = 50 if os.environ.get("TAMBO_FULL") else 5
 ACCEPT_S = 2.0
+ACCOUNTS = 20
+RATE = 100  # messages/s in all
 
 
 def children(pid):
@@ -48,7 +51,7 @@ class Kill(unittest.TestCase):
         os.chmod(directory, 0o755)
         self.sink = Sink()
         self.addCleanup(self.sink.close)
-        users = [("user%d@example.test" % i, "secret-%d" % i) for i in range(6)]
+        users = [("user%d@example.test" % i, "secret-%d" % i) for i in range(ACCOUNTS)]
         self.suite = Suite(directory, users=users, settings={
             "relay.smarthost": "127.0.0.1:%d" % self.sink.port,
             "queue.retry_min": "1s", "queue.retry_max": "2s"})
@@ -59,13 +62,17 @@ class Kill(unittest.TestCase):
 
     def load(self):
         addresses = [address for address, _ in self.suite.users]
-        for i in range(3):
-            self.senders.append(Sender(self.ledger, connect_mx(self.suite),
-                                       "stranger%d@elsewhere.test" % i, addresses))
         address, password = self.suite.users[0]
-        self.senders.append(Sender(self.ledger,
-                                   connect_submission(self.suite, address, password), address,
-                                   ["someone@sink.test", addresses[1]]))
+        strangers, users = 6, 2
+        rate = RATE / (strangers + users)
+        for i in range(strangers):
+            self.senders.append(Sender(self.ledger, connect_mx(self.suite),
+                                       "stranger%d@elsewhere.test" % i, addresses, rate=rate))
+        for _ in range(users):
+            self.senders.append(Sender(self.ledger,
+                                       connect_submission(self.suite, address, password), address,
+                                       ["someone@sink.test", addresses[1]], rate=rate))
+        self.began = time.monotonic()
         for sender in self.senders:
             sender.start()
             self.addCleanup(sender.stop)
@@ -106,18 +113,19 @@ class Kill(unittest.TestCase):
                 self.assertIsNotNone(took, "no 250 within 20 s after %s was killed\n%s"
                                      % (process, self.suite.log_tail()))
                 slowest[process] = max(took, slowest.get(process, 0))
+        sent, seconds = len(self.ledger.acknowledged), time.monotonic() - self.began
         for sender in self.senders:
             sender.stop()
         for sender in self.senders:
             sender.join(60)
-        self.report(slowest)
+        self.report(slowest, sent / seconds)
 
-    def report(self, slowest):
+    def report(self, slowest, rate):
         wait_for(lambda: queue_is_empty(self.suite), 120, "the queue to become empty")
         mailboxes = read_mailboxes(self.suite, self.suite.users)
         complaints, doubled = self.ledger.check(mailboxes, self.sink.counts)
-        print("figures: %d acknowledged, %d refused, %d unknown, %d doubled at the sink; slowest 250: %s"
-              % (len(self.ledger.acknowledged), len(self.ledger.refused), len(self.ledger.unknown),
+        print("figures: %d acknowledged (%.0f/s), %d refused, %d unknown, %d doubled at the sink; slowest 250: %s"
+              % (len(self.ledger.acknowledged), rate, len(self.ledger.refused), len(self.ledger.unknown),
                  doubled, ", ".join("%s %.2f s" % item for item in slowest.items())))
         print("refused because:", dict(self.ledger.reasons))
         self.assertEqual(complaints, [], "%d complaints" % len(complaints))

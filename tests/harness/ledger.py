@@ -73,13 +73,15 @@ class Ledger:
 
 class Sender(threading.Thread):
     """Sends one message after the other until told to stop; reconnects whatever happens. Most go to
-    one of recipients, others to up to together of them."""
+    one of recipients, others to up to together of them. rate: so many a second, and what was late
+    is made up for; without one as fast as it can."""
 
-    def __init__(self, ledger, connect, sender, recipients, bytes_max=20_000, together=1):
+    def __init__(self, ledger, connect, sender, recipients, bytes_max=20_000, together=1, rate=None):
         super().__init__(daemon=True)
         self.ledger, self.connect, self.sender = ledger, connect, sender
         self.recipients, self.bytes_max = recipients, bytes_max
         self.together = min(together, len(recipients))
+        self.interval, self.due = 1 / rate if rate else 0, time.monotonic()
         self.random = random.Random(repr((sender, recipients)))
         self.ending = threading.Event()
         self.accepted = 0
@@ -92,13 +94,18 @@ class Sender(threading.Thread):
                 self.ending.wait(0.05)
                 continue
             try:
-                while not self.ending.is_set() and self.send_one(smtp):
+                while self.is_time() and self.send_one(smtp):
                     pass
                 smtp.quit()
             except (OSError, smtplib.SMTPException):
                 pass
             finally:
                 smtp.close()
+
+    def is_time(self):
+        """Waits for the next one's time; False: it is over."""
+        self.due += self.interval
+        return not self.ending.wait(max(0, self.due - time.monotonic()))
 
     def compose(self, number, recipients):
         body = "x" * 70 + "\r\n"
