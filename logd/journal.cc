@@ -1,18 +1,10 @@
 #include "logd/journal.h"
 
 #include "common/base/text.h"
-#include "common/sys/file.h"
-
-#include <sys/socket.h>
-#include <sys/un.h>
-
-#include <cstring>
 
 namespace tambo::logd {
 
 namespace {
-
-constexpr const char* kSocket = "/run/systemd/journal/socket";
 
 int priority_of(log::Level level) {
     switch (level) {
@@ -33,16 +25,6 @@ int priority_of(log::Level level) {
 }
 
 } // namespace
-
-UniqueFd connect_journal() {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, kSocket, sizeof address.sun_path - 1);
-    UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const auto* raw = reinterpret_cast<const sockaddr*>(&address);
-    if (!socket.valid() || ::connect(socket.get(), raw, sizeof address) != 0) return UniqueFd();
-    return socket;
-}
 
 std::string journal_datagram(const log::Record& r, std::string_view line) {
     std::string out =

@@ -1,15 +1,12 @@
 // The journal's native protocol: one datagram of fields for each event.
 #pragma once
 
-#include "common/base/unique_fd.h"
 #include "common/sys/log.h"
 
 #include <string>
 
 namespace tambo::logd {
 
-// A connected datagram socket to the journal; invalid if there is none. Before the sandbox.
-UniqueFd connect_journal();
 // MESSAGE is the line; PRIORITY, SYSLOG_IDENTIFIER=tambo and TAMBO_{DAEMON,EVENT,SID,QID,RCPT}
 // beside it. Never blocks.
 std::string journal_datagram(const log::Record& record, std::string_view line);

@@ -2,7 +2,6 @@
 // what happened to a message. Never has a network socket or mail, and never answers a sender.
 #include "common/ipc/control.h"
 #include "common/sys/sandbox.h"
-#include "logd/journal.h"
 #include "logd/server.h"
 
 using namespace tambo;

@@ -9,6 +9,9 @@
 
 #include <sysexits.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace tambo::logd {
 
 namespace {
@@ -17,6 +20,8 @@ constexpr size_t kRecentBytes = 16u << 20;
 constexpr size_t kReadBackBytes = 8u << 20;
 constexpr size_t kPageRows = 30; // each at most 2 KiB: a page fits a datagram
 constexpr int kBatches = 32;     // then others have their turn
+// A channel that was read rests so long: under load one call reads, and one writes, many events.
+constexpr int64_t kRestMs = 20;
 
 task<ipc::AdminAnswer> as_task(ipc::AdminAnswer answer) {
     co_return answer;
@@ -41,6 +46,7 @@ struct Server::Source {
     std::string instance;
     UniqueFd socket;
     FdWatch watch;
+    bool closed = false;
 
     Source(Server& s, std::string name, UniqueFd fd)
         : server(s), instance(std::move(name)), socket(std::move(fd)),
@@ -49,7 +55,7 @@ struct Server::Source {
               socket.get(),
               [](void* self, unsigned) {
                   auto* source = static_cast<Source*>(self);
-                  source->server.receive(*source);
+                  source->server.on_events(*source);
               },
               this) {
         set_nonblocking(socket.get());
@@ -58,7 +64,9 @@ struct Server::Source {
 };
 
 Server::Server(Loop& loop, Writer& writer, ipc::AdminServer& admin)
-    : loop_(loop), writer_(writer), recent_(kRecentBytes) {
+    : loop_(loop), writer_(writer), recent_(kRecentBytes),
+      rest_(
+          loop, [](void* self) { static_cast<Server*>(self)->wake(); }, this) {
     admin.on("trace",
              [this](ipc::AdminRequest request, ipc::Asker) { return as_task(trace(request)); });
     admin.on("status", [this](ipc::AdminRequest, ipc::Asker) { return as_task(status()); });
@@ -73,13 +81,26 @@ void Server::add_source(const std::string& instance, UniqueFd socket) {
 void Server::forget(const std::string& instance) {
     const auto found = sources_.find(instance);
     // A new channel may have come under the name meanwhile.
-    if (found != sources_.end() && !found->second->watch.reading()) sources_.erase(found);
+    if (found != sources_.end() && found->second->closed) sources_.erase(found);
 }
 
 void Server::load_recent() {
     writer_.read_back(kReadBackBytes, [this](std::string_view line) {
         if (const auto record = parse_line(line)) recent_.add(*record);
     });
+}
+
+void Server::on_events(Source& source) {
+    receive(source);
+    source.watch.disarm_read();
+    if (!std::exchange(resting_, true)) rest_.arm(kRestMs);
+}
+
+void Server::wake() {
+    resting_ = false;
+    for (auto& [name, source] : sources_) {
+        if (!source->closed) source->watch.arm_read(0);
+    }
 }
 
 void Server::receive(Source& source) {
@@ -93,14 +114,28 @@ void Server::receive(Source& source) {
                 continue;
             }
             record->daemon = source.instance;
-            accept(*record);
+            arrived_.push_back(std::move(*record));
         }
     }
-    if (batch.closed) { // the process and its successor are gone for good
+    if (batch.closed && !std::exchange(source.closed, true)) {
+        // The process and its successor are gone for good.
         source.watch.disarm_read();
         loop_.post([this, instance = source.instance] { forget(instance); });
     }
-    flush_later();
+    if (std::exchange(settle_posted_, true)) return;
+    loop_.post([this] {
+        settle_posted_ = false;
+        settle();
+    });
+}
+
+// Of what came in a turn of the loop from several processes the earlier comes first, in one write.
+void Server::settle() {
+    std::ranges::stable_sort(arrived_, {}, [](const log::Record& r) { return r.time.ms; });
+    for (const log::Record& record : arrived_)
+        accept(record);
+    arrived_.clear();
+    writer_.flush();
 }
 
 void Server::accept(const log::Record& record) {
@@ -119,23 +154,14 @@ void Server::accept(const log::Record& record) {
     recent_.add(record);
 }
 
-// One write for all that arrived in a turn of the loop.
-void Server::flush_later() {
-    if (flush_posted_) return;
-    flush_posted_ = true;
-    loop_.post([this] {
-        flush_posted_ = false;
-        writer_.flush();
-    });
-}
-
 void Server::drain() {
     for (auto& [name, source] : sources_)
         receive(*source);
-    writer_.flush();
+    settle();
 }
 
-ipc::AdminAnswer Server::trace(const ipc::AdminRequest& request) const {
+ipc::AdminAnswer Server::trace(const ipc::AdminRequest& request) {
+    drain();
     ipc::AdminAnswer answer;
     if (request.words.empty()) {
         answer.exit_code = EX_USAGE;
@@ -172,7 +198,8 @@ ipc::AdminAnswer Server::trace(const ipc::AdminRequest& request) const {
     return answer;
 }
 
-ipc::AdminAnswer Server::status() const {
+ipc::AdminAnswer Server::status() {
+    drain();
     ipc::AdminAnswer answer;
     answer.columns = {"events", "dropped", "malformed", "lost", "recent"};
     answer.rows.push_back(

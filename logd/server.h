@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace tambo::logd {
 
@@ -22,24 +23,29 @@ class Server {
     void add_source(const std::string& instance, UniqueFd socket);
     // Of the file, so that trace reaches back over a restart.
     void load_recent();
-    // What the channels still hold: before the process ends.
+    // Takes and writes what the channels hold: before an answer, and before the process ends.
     void drain();
 
   private:
     struct Source;
+    void on_events(Source& source);
     void receive(Source& source);
+    void wake();
     void forget(const std::string& instance);
+    void settle();
     void accept(const log::Record& record);
-    void flush_later();
-    ipc::AdminAnswer trace(const ipc::AdminRequest& request) const;
-    ipc::AdminAnswer status() const;
+    ipc::AdminAnswer trace(const ipc::AdminRequest& request);
+    ipc::AdminAnswer status();
 
     Loop& loop_;
     Writer& writer_;
     Recent recent_;
     std::map<std::string, std::unique_ptr<Source>> sources_;
     uint64_t events_ = 0, dropped_ = 0, malformed_ = 0;
-    bool flush_posted_ = false;
+    std::vector<log::Record> arrived_; // not yet written
+    bool settle_posted_ = false;
+    bool resting_ = false;
+    Timer rest_;
 };
 
 } // namespace tambo::logd

@@ -7,15 +7,28 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 namespace tambo::logd {
 
 namespace {
 constexpr size_t kPendingMax = 256 * 1024;
+constexpr const char* kJournal = "/run/systemd/journal/socket";
+} // namespace
+
+UniqueFd connect_journal() {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, kJournal, sizeof address.sun_path - 1);
+    UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const auto* raw = reinterpret_cast<const sockaddr*>(&address);
+    if (!socket.valid() || ::connect(socket.get(), raw, sizeof address) != 0) return UniqueFd();
+    return socket;
 }
 
 Writer::Writer(const conf::LogdConfig& config, int directory, UniqueFd journal)

@@ -12,6 +12,9 @@
 
 namespace tambo::logd {
 
+// A connected datagram socket to the journal; invalid if there is none. Before the sandbox.
+UniqueFd connect_journal();
+
 class Writer {
   public:
     // directory: of the file; kept by the caller. journal: connected, or invalid.

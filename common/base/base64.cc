@@ -1,6 +1,6 @@
 #include "common/base/base64.h"
 
-#include <array>
+#include <algorithm>
 #include <cstdint>
 
 namespace tambo {
@@ -10,16 +10,14 @@ namespace {
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-constexpr std::array<int8_t, 256> make_values() {
-    std::array<int8_t, 256> values{};
-    for (auto& v : values) v = -1;
-    for (size_t i = 0; i < kAlphabet.size(); ++i) {
-        values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<int8_t>(i);
-    }
-    return values;
+// -1: not of the alphabet.
+int value_of(char c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    if (c == '+') return 62;
+    return c == '/' ? 63 : -1;
 }
-
-constexpr std::array<int8_t, 256> kValues = make_values();
 
 } // namespace
 
@@ -48,7 +46,7 @@ std::optional<std::string> base64_decode(std::string_view text) {
         uint32_t group = 0;
         for (size_t k = 0; k < 4; ++k) {
             const char c = text[i + k];
-            const int value = kValues[static_cast<unsigned char>(c)];
+            const int value = value_of(c);
             const bool may_pad = c == '=' && i + 4 == text.size() && k >= 2;
             if (value < 0 && !may_pad) return std::nullopt;
             if (value >= 0 && pad > 0) return std::nullopt;
