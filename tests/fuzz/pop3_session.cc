@@ -1,14 +1,17 @@
 // Whole POP3 sessions on a real store: the input is what a client sends, and a second one of the
-// same account. A byte 0xff takes the other client, 0xfe cuts.
+// same account. A byte 0xff takes the other client, 0xfe cuts, and behind 0xfd the disk takes
+// nothing any more. The first client is still there when everything ends.
 #include "common/event/loop.h"
 #include "common/event/nursery.h"
 #include "common/sys/fdpass.h"
 #include "pop3d/session/session.h"
 #include "tests/fuzz/store.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -48,7 +51,27 @@ class Client {
     UniqueFd socket_;
 };
 
-void run(store::Account& account, std::string_view input) {
+// Files can no longer grow, from fail() to the end of this object's life.
+class Disk {
+  public:
+    Disk() { ::getrlimit(RLIMIT_FSIZE, &before_); }
+    ~Disk() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+    void fail() {
+        failed_ = true;
+        std::signal(SIGXFSZ, SIG_IGN);
+        const rlimit none{0, before_.rlim_max};
+        ::setrlimit(RLIMIT_FSIZE, &none);
+    }
+    bool failed() const { return failed_; }
+
+  private:
+    rlimit before_{};
+    bool failed_ = false;
+};
+
+// False: the account is of no more use.
+bool run(store::Account& account, std::string_view input) {
+    Disk disk;
     Loop loop;
     Nursery nursery(loop);
     std::optional<Client> clients[2];
@@ -56,7 +79,7 @@ void run(store::Account& account, std::string_view input) {
     while (!input.empty()) {
         auto& client = clients[turn_of];
         if (!client) client.emplace(nursery, account);
-        const size_t end = std::min(input.find_first_of("\xff\xfe"), input.size());
+        const size_t end = std::min(input.find_first_of("\xff\xfe\xfd"), input.size());
         client->send(input.substr(0, end));
         for (int i = 0; i < 4; ++i)
             turn(loop);
@@ -65,13 +88,15 @@ void run(store::Account& account, std::string_view input) {
             !client->said.starts_with("-ERR"))
             std::abort();
         if (end < input.size() && input[end] == '\xff') turn_of ^= 1;
+        if (end < input.size() && input[end] == '\xfd') disk.fail();
         input.remove_prefix(std::min(end + 1, input.size()));
     }
-    for (auto& client : clients)
-        client.reset();
+    clients[1].reset();
     for (int i = 0; i < 4; ++i)
         turn(loop);
     nursery.cancel();
+    if (account.failure() && !disk.failed()) std::abort();
+    return !account.failure();
 }
 
 } // namespace
@@ -83,7 +108,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
         store.reset();
         store = std::make_unique<fuzz::Store>();
     }
-    if (store->account->failure()) std::abort();
-    run(*store->account, {reinterpret_cast<const char*>(bytes), size});
+    if (!run(*store->account, {reinterpret_cast<const char*>(bytes), size})) store.reset();
     return 0;
 }
