@@ -18,6 +18,16 @@ namespace {
 
 constexpr size_t kFdsMax = 16;
 
+// Where datagrams are received: most are short, and making room for the longest in a string would
+// write zeros over all of it each time. From the heap, so that threads which receive nothing pay
+// nothing (a thread's own array is zeroed when it starts); and of its pages only those are there
+// that were written.
+char* room() {
+    static thread_local std::unique_ptr<char[]> the_room;
+    if (!the_room) the_room.reset(new char[Batch::kBatch * limits::ipc_message_bytes]);
+    return the_room.get();
+}
+
 void take_fds(msghdr& message, std::vector<UniqueFd>& fds) {
     for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
@@ -71,13 +81,10 @@ send_datagram(int socket, std::string_view head, std::string_view body, std::spa
 }
 
 ReceiveStatus receive_datagram(int socket, size_t max_bytes, size_t max_fds, Datagram& into) {
-    // Most datagrams are short: making room for the longest in the string would write zeros over
-    // all of it each time.
-    static thread_local std::array<char, limits::ipc_message_bytes> room;
-    check(max_bytes <= room.size(), "a datagram is longer than the longest");
+    check(max_bytes <= limits::ipc_message_bytes, "a datagram is longer than the longest");
     into.bytes.clear();
     into.fds.clear();
-    iovec part{room.data(), max_bytes};
+    iovec part{room(), max_bytes};
     alignas(cmsghdr) char control[CMSG_SPACE(kFdsMax * sizeof(int))];
     msghdr message{};
     message.msg_iov = &part;
@@ -99,20 +106,16 @@ ReceiveStatus receive_datagram(int socket, size_t max_bytes, size_t max_fds, Dat
         into.fds.clear();
         return ReceiveStatus::closed;
     }
-    into.bytes.assign(room.data(), static_cast<size_t>(n));
+    into.bytes.assign(room(), static_cast<size_t>(n));
     return ReceiveStatus::received;
 }
 
 Batch receive_batch(int socket, size_t max_fds) {
-    // From the heap, so that threads which receive nothing pay nothing; and of these pages only
-    // those are there that were written.
-    static thread_local std::unique_ptr<char[]> room;
-    if (!room) room.reset(new char[Batch::kBatch * limits::ipc_message_bytes]);
     std::array<mmsghdr, Batch::kBatch> messages{};
     std::array<iovec, Batch::kBatch> parts;
     alignas(cmsghdr) char control[Batch::kBatch][CMSG_SPACE(kFdsMax * sizeof(int))];
     for (size_t i = 0; i < messages.size(); ++i) {
-        parts[i] = {room.get() + i * limits::ipc_message_bytes, limits::ipc_message_bytes};
+        parts[i] = {room() + i * limits::ipc_message_bytes, limits::ipc_message_bytes};
         msghdr& header = messages[i].msg_hdr;
         header.msg_iov = &parts[i];
         header.msg_iovlen = 1;
