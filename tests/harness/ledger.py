@@ -162,6 +162,7 @@ class Sink:
         sink = self
         self.busy = False
         counts = self.counts = collections.Counter()
+        taken = self.taken = collections.defaultdict(list)  # number -> when, each time
         lock = threading.Lock()
 
         class Handler(socketserver.StreamRequestHandler):
@@ -189,7 +190,9 @@ class Sink:
                                 break
                             text += line
                         with lock:
-                            counts[MARK.search(text).group(1).decode()] += 1
+                            number = MARK.search(text).group(1).decode()
+                            counts[number] += 1
+                            taken[number].append(time.monotonic())
                         self.wfile.write(b"250 2.0.0 taken\r\n")
                     elif verb == b"QUIT":
                         self.wfile.write(b"221 bye\r\n")
