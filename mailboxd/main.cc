@@ -33,7 +33,7 @@ int main() {
     };
     control.on_storage_state = [&](bool read_only) { keeper.set_read_only(read_only); };
     control.on_drain = [&](int64_t) { keeper.drain([&] { loop.stop(); }); };
-    keeper.on_storage_fault = [&](const std::string& what) { control.report_fault(what, true); };
+    keeper.on_storage_fault = [&](const std::string& what) { control.report_fault(what); };
     loop.every(1000, [&] { keeper.tick(); });
     FdWatch zygote_watch(
         loop, zygote.fd(), [](void* l, unsigned) { static_cast<Loop*>(l)->stop(); }, &loop);

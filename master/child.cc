@@ -39,9 +39,10 @@ Child::Child(Children& its_owner,
           this) {
     control.on<ipc::Hello>(*this, &Child::hello);
     control.on<ipc::Ready>(*this, &Child::ready);
-    control.on<ipc::Fault>(*this, &Child::fault);
     control.on<ipc::Retired>(*this, &Child::retire);
     control.on<ipc::Unwired>(*this, &Child::unwired);
+    // All mail stops then: nobody else may say so (RULES.md P8).
+    if (service.storage) control.on<ipc::Fault>(*this, &Child::fault);
     if (service.name == "submit" || service.name == "authd") {
         control.on<ipc::DropTaken>(*this, &Child::drop_taken);
     }

@@ -152,8 +152,7 @@ void Children::limit_retired(const Service& service, size_t slot) {
 void Children::report_fault(Child& child, const ipc::Fault& fault) {
     log::Event("process.fault", log::Level::critical)
         .with("process", child.instance)
-        .with("what", fault.what)
-        .with("storage", fault.storage ? "yes" : "no");
+        .with("what", fault.what);
     if (on_fault) on_fault(fault);
 }
 

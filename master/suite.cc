@@ -98,9 +98,7 @@ void Suite::set_callbacks() {
     children_.on_all_ready = [this] { all_ready(); };
     children_.on_crash_loop = [this](const std::string& instance) { crash_loop(instance); };
     children_.on_end = [this] { child_ended(); };
-    children_.on_fault = [this](const ipc::Fault& fault) {
-        if (fault.storage) storage_fault(fault.what);
-    };
+    children_.on_fault = [this](const ipc::Fault& fault) { storage_fault(fault.what); };
     children_.on_stranger = [this](pid_t pid, int status) { stranger_ended(pid, status); };
     children_.on_started = [this](const Child& child) {
         // Either may have died with a message in its hand.

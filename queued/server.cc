@@ -106,7 +106,7 @@ void Server::connect(ipc::Control& control) {
     };
     control.on_storage_state = [this](bool read_only) { set_read_only(read_only); };
     control.on_drain = [this](int64_t grace_ms) { drain(grace_ms); };
-    on_fault = [&control](const std::string& why) { control.report_fault(why, true); };
+    on_fault = [&control](const std::string& why) { control.report_fault(why); };
     on_drained = [this] { world_.loop.stop(); };
 }
 

@@ -121,7 +121,8 @@ class Loading {
             const toml::table table = toml::parse(content, file);
             take_table(table, "", file);
         } catch (const toml::parse_error& e) {
-            report(place_of(file, e.source()), Severity::error, std::string(e.description()));
+            report(place_of(file, e.source()), Severity::error,
+                   escape(e.description())); // it quotes the file
             failed_.insert({"hostname", "directory"}); // it may well have set them
         } catch (const std::system_error& e) {
             report({file, 0, 0}, Severity::error, cat("cannot read: ", e.code().message()));

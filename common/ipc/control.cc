@@ -121,9 +121,9 @@ void Control::report_ready(const std::string& isolation) {
     master_.send(Ready{isolation});
 }
 
-void Control::report_fault(const std::string& what, bool storage) {
+void Control::report_fault(const std::string& what) {
     log::Event("process.fault", log::Level::critical).with("what", what);
-    master_.send(Fault{what, storage});
+    master_.send(Fault{what});
 }
 
 void Control::report_retired(uint32_t connections) {

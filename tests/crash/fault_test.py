@@ -341,7 +341,7 @@ class Sweep:
         bad = [line for line in lines if " process.ended " in line and 'how="signal' in line
                and 'how="signal 9"' not in line]
         if error in ("EMFILE", "short"):
-            bad += [line for line in lines if " process.fault " in line and 'storage="yes"' in line]
+            bad += [line for line in lines if " process.fault " in line]
         return bad
 
 

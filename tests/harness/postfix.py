@@ -104,6 +104,8 @@ class Postfix(Process):
     def launch(self):
         """At first, and again behind kill()."""
         path = lambda name: os.path.join(self.top, name)
+        if os.path.exists(path("postfix.log")):  # a power cut may have left it root's
+            os.unlink(path("postfix.log"))
         super().__init__("postfix", ["postfix", "-c", path("conf"), "start-fg"], path("log"),
                          self.address, 25)
 

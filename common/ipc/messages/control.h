@@ -125,15 +125,14 @@ struct Ready {
     }
 };
 
-// child -> master: a failed fsync or another fault that concerns everybody
-// (RULES.md R2).
+// child -> master, only from those who keep mail: a failed fsync or another fault of the storage,
+// after which acknowledgements are no longer safe (RULES.md R2).
 struct Fault {
     static constexpr uint16_t kType = 0x0109;
     std::string what;
-    bool storage = false; // acknowledgements are no longer safe
     template <class V>
     void visit(V& v) {
-        v(what, storage);
+        v(what);
     }
 };
 

@@ -145,6 +145,12 @@ TEST_CASE("a syntax error names its place and does not hide other files") {
     CHECK_FALSE(says(loaded, "hostname is not set"));
 }
 
+TEST_CASE("a syntax error shows a terminal no control character of the file") {
+    Directory dir;
+    const auto loaded = load_text(dir, "hostname = t\007rue\n");
+    CHECK(says(loaded, "'t\\x07'"));
+}
+
 TEST_CASE("the suite is found whatever else is wrong") {
     Directory dir;
     const auto typo = load_text(dir, "directory = \"/srv/mail\"\nhostname = 3\ntypo = 1\n");

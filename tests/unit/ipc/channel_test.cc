@@ -202,7 +202,7 @@ TEST_CASE("without descriptors no frame waits for the socket without those that 
     log::Event("ipc.message_dropped", log::Level::error); // UBSan knows the class from now on
     constexpr int kFaults = 20;                           // more than the socket takes
     for (int i = 0; i < kFaults; ++i)
-        CHECK(p.client.send(Fault{std::string(60'000, 'x'), false}));
+        CHECK(p.client.send(Fault{std::string(60'000, 'x')}));
     CHECK(p.client.send(file)); // waits with a descriptor of its own
     file.name = "b";
     UniqueFd last(::dup(file.file.get()));
@@ -211,7 +211,7 @@ TEST_CASE("without descriptors no frame waits for the socket without those that 
     {
         const NoDescriptors none;
         with = p.client.send(file);
-        without = p.client.send(Fault{"y", false}); // needs none
+        without = p.client.send(Fault{"y"}); // needs none
         p.nursery.spawn(ask_with(p.client, std::move(last), out));
     }
     CHECK_FALSE(with);

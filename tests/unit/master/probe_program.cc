@@ -113,7 +113,7 @@ int main() {
             if (const auto living = one.lock()) living->babble();
         }
     });
-    loop.on_signal(SIGUSR2, [&] { control.report_fault("the disk is sick", true); });
+    loop.on_signal(SIGUSR2, [&] { control.report_fault("the disk is sick"); });
     control.report_ready("nothing but a probe");
     loop.run();
     nursery.cancel();

@@ -335,6 +335,18 @@ TEST_CASE("a storage fault reaches everybody; when the disk is sound, those with
     CHECK(read_file(rig.dir.path() + "/epoch", 100) == "2 running\n"); // not clean
 }
 
+// RULES.md P8. Else whoever takes over a process that faces the network could stop all mail.
+TEST_CASE("a storage fault is believed only of those who keep mail") {
+    Rig rig;
+    rig.start();
+    const pid_t mx = rig.running("mx").pid;
+    REQUIRE(::kill(mx, SIGUSR2) == 0);
+    rig.run_until([&] { return rig.pid_of("mx") != mx && rig.suite->children().all_ready(); });
+    CHECK_FALSE(rig.around.read_only);
+    CHECK(rig.count("queued", "read-only") == 0);
+    CHECK(rig.around.epoch == 1);
+}
+
 // As on a full disk.
 TEST_CASE("an epoch that cannot be written after a fault is written later") {
     Rig rig;
