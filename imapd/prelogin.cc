@@ -70,6 +70,7 @@ task<UniqueFd> Prelogin::run() {
 
 task<Prelogin::Event> Prelogin::next_event() {
     for (;;) {
+        if (io_.output_pending() >= limits::output_prelogin_bytes) co_await io_.flush();
         auto input = io_.buffered();
         const size_t before = input.size();
         const Event event = reader_.feed(input);
@@ -130,6 +131,10 @@ bool Prelogin::is_http() const {
 task<> Prelogin::command() {
     if (std::exchange(first_, false) && is_http()) {
         co_await end("http", "this is IMAP");
+        co_return;
+    }
+    if (++commands_ > limits::commands_prelogin) { // RULES.md D12
+        co_await end("too_many_commands", "too many commands before the login");
         co_return;
     }
     tag_ = reader_.tag();

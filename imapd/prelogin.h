@@ -56,6 +56,7 @@ class Prelogin final : public login::Dialogue {
     std::string tag_;
     bool over_ = false;
     bool first_ = true; // no command has come yet
+    int commands_ = 0;
     int bad_commands_ = 0;
     int failed_logins_ = 0;
 };

@@ -42,15 +42,21 @@ std::vector<const std::string*> Recent::find(std::string_view what, UtcTime sinc
         if (!r->qid.empty()) qids.insert(r->qid);
     }
     // A message's later events carry only its queue id, a session's earlier ones only its sid.
-    std::vector<const std::string*> found;
+    std::vector<std::pair<int64_t, const std::string*>> found;
     for (const auto& packed : records_) {
         const auto r = log::decode(packed);
         if (!r || r->time < since) continue;
         const bool belongs = mentions(*r, what) || (!r->qid.empty() && qids.contains(r->qid)) ||
                              (!r->sid.empty() && r->qid.empty() && sids.contains(r->sid));
-        if (belongs) found.push_back(&packed);
+        if (belongs) found.emplace_back(r->time.ms, &packed);
     }
-    return found;
+    // As things happened, also where events of several processes were read one after the other.
+    std::ranges::stable_sort(found, {}, [](const auto& entry) { return entry.first; });
+    std::vector<const std::string*> records;
+    records.reserve(found.size());
+    for (const auto& [time, packed] : found)
+        records.push_back(packed);
+    return records;
 }
 
 } // namespace tambo::logd

@@ -18,9 +18,9 @@ class Recent {
     explicit Recent(size_t bytes_max) : bytes_max_(bytes_max) {}
 
     void add(const log::Record& record);
-    // Encoded events (log::decode) of a queue id, a session, or an address, oldest first, since an instant. For an
-    // address also every event of the messages and sessions in which it occurs; for a queue id
-    // those of its session, and the other way round.
+    // Encoded events (log::decode) of a queue id, a session, or an address, oldest first, since an
+    // instant. For an address also every event of the messages and sessions in which it occurs; for
+    // a queue id those of its session, and the other way round.
     std::vector<const std::string*> find(std::string_view what, UtcTime since) const;
     size_t size() const { return records_.size(); }
     size_t bytes() const { return bytes_; }

@@ -20,8 +20,12 @@ constexpr size_t kRecentBytes = 16u << 20;
 constexpr size_t kReadBackBytes = 8u << 20;
 constexpr size_t kPageRows = 30; // each at most 2 KiB: a page fits a datagram
 constexpr int kBatches = 32;     // then others have their turn
-// A channel that was read rests so long: under load one call reads, and one writes, many events.
+constexpr int kTurnsAtOnce = 16; // of one channel, for an answer: a flood has no end
+// After reading all channels rest so long: under load one call reads, and one writes, many events,
+// and what came meanwhile is written in its order.
 constexpr int64_t kRestMs = 20;
+constexpr int64_t kShortRestMs = 1; // when a channel was about to be full
+constexpr size_t kManyEvents = 128; // of one channel
 
 task<ipc::AdminAnswer> as_task(ipc::AdminAnswer answer) {
     co_return answer;
@@ -47,6 +51,7 @@ struct Server::Source {
     UniqueFd socket;
     FdWatch watch;
     bool closed = false;
+    bool waits = false; // has events, which are read when the rest is over
 
     Source(Server& s, std::string name, UniqueFd fd)
         : server(s), instance(std::move(name)), socket(std::move(fd)),
@@ -90,20 +95,30 @@ void Server::load_recent() {
     });
 }
 
+// What comes when nothing has come for a while is read in this turn of the loop.
 void Server::on_events(Source& source) {
-    receive(source);
     source.watch.disarm_read();
-    if (!std::exchange(resting_, true)) rest_.arm(kRestMs);
+    source.waits = true;
+    if (!std::exchange(resting_, true)) loop_.post([this] { wake(); });
 }
 
 void Server::wake() {
     resting_ = false;
+    size_t most = 0;
     for (auto& [name, source] : sources_) {
+        if (!std::exchange(source->waits, false)) continue;
+        const size_t before = arrived_.size();
+        receive(*source);
+        most = std::max(most, arrived_.size() - before);
         if (!source->closed) source->watch.arm_read(0);
     }
+    if (most == 0) return;
+    resting_ = true;
+    rest_.arm(most >= kManyEvents ? kShortRestMs : kRestMs);
 }
 
-void Server::receive(Source& source) {
+// True: there may be more.
+bool Server::receive(Source& source) {
     Batch batch;
     for (int i = 0; i < kBatches && (i == 0 || batch.full) && !batch.closed; ++i) {
         batch = receive_batch(source.socket.get(), 0);
@@ -122,11 +137,13 @@ void Server::receive(Source& source) {
         source.watch.disarm_read();
         loop_.post([this, instance = source.instance] { forget(instance); });
     }
-    if (std::exchange(settle_posted_, true)) return;
-    loop_.post([this] {
-        settle_posted_ = false;
-        settle();
-    });
+    if (!std::exchange(settle_posted_, true)) {
+        loop_.post([this] {
+            settle_posted_ = false;
+            settle();
+        });
+    }
+    return batch.full;
 }
 
 // Of what came in a turn of the loop from several processes the earlier comes first, in one write.
@@ -155,8 +172,10 @@ void Server::accept(const log::Record& record) {
 }
 
 void Server::drain() {
-    for (auto& [name, source] : sources_)
-        receive(*source);
+    for (auto& [name, source] : sources_) {
+        for (int turn = 0; turn < kTurnsAtOnce && receive(*source); ++turn) {
+        }
+    }
     settle();
 }
 

@@ -29,8 +29,8 @@ class Server {
   private:
     struct Source;
     void on_events(Source& source);
-    void receive(Source& source);
     void wake();
+    bool receive(Source& source);
     void forget(const std::string& instance);
     void settle();
     void accept(const log::Record& record);

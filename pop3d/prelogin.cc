@@ -70,7 +70,8 @@ task<UniqueFd> Prelogin::run() {
 
 // One write for all replies to what came together. A line that is too long ends the connection.
 task<std::string> Prelogin::next_line() {
-    if (!io_.has_line()) co_await io_.flush();
+    const bool much = io_.output_pending() >= limits::output_prelogin_bytes;
+    if (much || !io_.has_line()) co_await io_.flush();
     std::string line;
     try {
         line = co_await io_.read_line(kLineBytes);
@@ -104,6 +105,10 @@ const Prelogin::Row* Prelogin::find(std::string_view name) {
 }
 
 task<> Prelogin::command(std::string line) {
+    if (++commands_ > limits::commands_prelogin) { // RULES.md D12
+        end("too_many_commands", "too many commands before the login");
+        co_return;
+    }
     std::string text, code, bad;
     bool refused = false;
     try {

@@ -49,6 +49,7 @@ class Prelogin final : public login::Dialogue {
 
     std::string user_; // of USER, until the next PASS
     bool over_ = false;
+    int commands_ = 0;
     int bad_commands_ = 0;
     int failed_logins_ = 0;
 };

@@ -70,6 +70,9 @@ inline constexpr int64_t pop3_idle_timeout_ms = 600'000;
 
 // ---- sessions before login
 inline constexpr int bad_commands_prelogin = 3;
+inline constexpr int commands_prelogin = 100; // logins need a handful
+// Then nothing more is read.
+inline constexpr size_t output_prelogin_bytes = 4096;
 inline constexpr int bad_commands = 20;
 
 // ---- relay client (RULES.md L2)

@@ -145,6 +145,7 @@ FdWatch::~FdWatch() {
 
 void FdWatch::arm_read(int64_t timeout_ms) {
     reading_ = true;
+    if (timeout_ms <= 0) event_remove_timer(read_event_); // one of an earlier wait would stay
     event_add(read_event_, loop_.timeout(timeout_ms));
 }
 

@@ -21,7 +21,7 @@ PROCESSES = ["logd", "keyd", "dnsd", "authd", "keeper", "zygote", "account", "de
              "relayd.", "mx.", "submit.", "imapd.", "pop3d.", "master"]
 ROUNDS = 50 if os.environ.get("TAMBO_FULL") else 5
 # Whose end can make the sink get something twice, and how near to it a doubled one must have been taken.
-DOUBLING, DOUBLED_WITHIN_S = ("relayd.", "queued", "master"), 1.0
+DOUBLING, DOUBLED_WITHIN_S = ("relayd.", "queued", "master"), 0.5
 ACCEPT_S = 2.0
 ACCOUNTS = 20
 RATE = 100  # messages/s in all
@@ -131,20 +131,21 @@ class Kill(unittest.TestCase):
         for times in self.sink.taken.values():
             if len(times) > 1:
                 distances.append(min((min(times) - at for at in self.kills), key=abs))
-        self.assertLess(max(map(abs, distances)), DOUBLED_WITHIN_S)
         return abs(min(distances)) * 1000, max(distances) * 1000
 
     def report(self, slowest, rate):
         wait_for(lambda: queue_is_empty(self.suite), 120, "the queue to become empty")
         mailboxes = read_mailboxes(self.suite, self.suite.users)
         complaints, doubled = self.ledger.check(mailboxes, self.sink.counts)
+        before_ms, after_ms = self.window()
         print("figures: %d acknowledged (%.0f/s), %d refused, %d unknown, %d doubled at the sink"
               % (len(self.ledger.acknowledged), rate, len(self.ledger.refused),
                  len(self.ledger.unknown), doubled),
-              "(taken from %.0f ms before to %.0f ms after a kill);" % self.window(),
+              "(taken from %.0f ms before to %.0f ms after a kill);" % (before_ms, after_ms),
               "slowest 250:", ", ".join("%s %.2f s" % item for item in slowest.items()))
         print("refused because:", dict(self.ledger.reasons))
         self.assertEqual(complaints, [], "%d complaints" % len(complaints))
+        self.assertLess(max(before_ms, after_ms), DOUBLED_WITHIN_S * 1000)
         self.assertGreater(len(self.ledger.acknowledged), 20 * ROUNDS)
         self.assertGreater(sum(self.sink.counts.values()), ROUNDS)
         self.assertEqual({p: t for p, t in slowest.items() if t > ACCEPT_S}, {})

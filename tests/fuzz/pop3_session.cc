@@ -55,7 +55,8 @@ class Client {
 class Disk {
   public:
     Disk() { ::getrlimit(RLIMIT_FSIZE, &before_); }
-    ~Disk() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+    ~Disk() { heal(); }
+    void heal() { ::setrlimit(RLIMIT_FSIZE, &before_); }
     void fail() {
         failed_ = true;
         std::signal(SIGXFSZ, SIG_IGN);
@@ -63,6 +64,12 @@ class Disk {
         ::setrlimit(RLIMIT_FSIZE, &none);
     }
     bool failed() const { return failed_; }
+    // A finding: the fuzzer writes the input to a file. (Where a sanitizer ends the process it
+    // cannot, and the input is in what it prints.)
+    [[noreturn]] void found() {
+        heal();
+        std::abort();
+    }
 
   private:
     rlimit before_{};
@@ -86,7 +93,7 @@ bool run(store::Account& account, std::string_view input) {
         client->receive();
         if (!client->said.empty() && !client->said.starts_with("+OK") &&
             !client->said.starts_with("-ERR"))
-            std::abort();
+            disk.found();
         if (end < input.size() && input[end] == '\xff') turn_of ^= 1;
         if (end < input.size() && input[end] == '\xfd') disk.fail();
         input.remove_prefix(std::min(end + 1, input.size()));
@@ -95,7 +102,7 @@ bool run(store::Account& account, std::string_view input) {
     for (int i = 0; i < 4; ++i)
         turn(loop);
     nursery.cancel();
-    if (account.failure() && !disk.failed()) std::abort();
+    if (account.failure() && !disk.failed()) disk.found();
     return !account.failure();
 }
 

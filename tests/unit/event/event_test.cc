@@ -21,7 +21,9 @@ using namespace tambo;
 
 namespace {
 
-task<int> twice(int n) { co_return n * 2; }
+task<int> twice(int n) {
+    co_return n * 2;
+}
 
 task<int> fails() {
     throw std::runtime_error("boom");
@@ -110,7 +112,8 @@ TEST_CASE("workers hand their results back to the loop") {
         Workers workers(loop, 2);
         Nursery nursery(loop);
         nursery.on_empty = [&] { loop.stop(); };
-        for (int i = 0; i < 50; ++i) nursery.spawn(offload(workers, total));
+        for (int i = 0; i < 50; ++i)
+            nursery.spawn(offload(workers, total));
         loop.run();
     }
     CHECK(total == 5000);
@@ -140,7 +143,8 @@ TEST_CASE("the loop sends events that had to wait") {
     auto [a, b] = socket_pair(SOCK_SEQPACKET);
     log::set_sink(std::move(a), "test");
     Loop loop;
-    for (int i = 0; i < 5'000; ++i) log::Event("x.y").with("n", int64_t{i});
+    for (int i = 0; i < 5'000; ++i)
+        log::Event("x.y").with("n", int64_t{i});
     CHECK_FALSE(log::flush());
     struct Reader {
         Loop& loop;
@@ -250,4 +254,19 @@ TEST_CASE("a process ends when all its coroutines have, also those that were wok
     nursery.finish();
     CHECK(nursery.size() == 0);
     CHECK(worked);
+}
+
+TEST_CASE("a watch without a time-out forgets the one it had") {
+    Loop loop;
+    auto [ours, theirs] = socket_pair(SOCK_STREAM);
+    int woken = 0;
+    FdWatch watch(
+        loop, ours.get(), [](void* n, unsigned) { ++*static_cast<int*>(n); }, &woken);
+    watch.arm_read(10);
+    watch.arm_read(0);
+    Timer end(
+        loop, [](void* l) { static_cast<Loop*>(l)->stop(); }, &loop);
+    end.arm(100);
+    loop.run();
+    CHECK(woken == 0);
 }

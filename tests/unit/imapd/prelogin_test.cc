@@ -136,6 +136,19 @@ TEST_CASE_METHOD(Fixture, "three failed logins, or three bad commands, end the c
     CHECK(other->closed);
 }
 
+// RULES.md D12.
+TEST_CASE_METHOD(Fixture, "commands that lead nowhere are counted") {
+    auto client = connect();
+    client->said();
+    std::string noop;
+    for (int i = 0; i < limits::commands_prelogin; ++i)
+        noop += "a NOOP\r\n";
+    client->ask(noop);
+    CHECK_FALSE(client->closed);
+    CHECK(client->ask("b NOOP\r\n") == "* BYE too many commands before the login\r\n");
+    CHECK(client->closed);
+}
+
 TEST_CASE_METHOD(Fixture, "authd may be throttling, or away") {
     auto client = connect_tls();
     client->received.clear();

@@ -41,7 +41,8 @@ TEST_CASE("a hostile value stays one line and cannot forge a field") {
     REQUIRE(back);
     CHECK(back->fields.size() == 2);
     CHECK(back->fields[0].second == "192.0.2.1");
-    for (size_t cut = 0; cut < 45; ++cut) CHECK_NOTHROW(parse_line(line.substr(0, cut)));
+    for (size_t cut = 0; cut < 45; ++cut)
+        CHECK_NOTHROW(parse_line(line.substr(0, cut)));
     // Something that only looks like an address stays in quotes, behind.
     auto forged = record("auth.failed", "s1", "");
     forged.fields = {{"ip", "192.0.2.1 sid=x"}};
@@ -76,12 +77,27 @@ TEST_CASE("trace finds a message's whole road from any of its names") {
     CHECK(recent.find("q1", UtcTime{1'895'497'616'123}).empty());
 }
 
+TEST_CASE("trace shows what happened in its order, however it was read") {
+    Recent recent(1u << 20);
+    for (const auto& [event, after_ms] :
+         {std::pair<std::string, int64_t>{"c", 3}, {"a", 1}, {"b", 2}, {"b2", 2}}) {
+        auto r = record(event, "s1", "");
+        r.time.ms += after_ms;
+        recent.add(r);
+    }
+    std::string order;
+    for (const auto* packed : recent.find("s1", UtcTime{0}))
+        order += log::decode(*packed)->event;
+    CHECK(order == "abb2c");
+}
+
 TEST_CASE("memory is bounded") {
     Recent recent(100'000);
     const auto before = ::mallinfo2().uordblks;
     for (int i = 0; i < 100'000; ++i) {
         auto event = record("smtp.accepted", cat("s", i), "");
-        for (int field = 0; field < 9; ++field) event.fields.emplace_back(cat("key", field), "v");
+        for (int field = 0; field < 9; ++field)
+            event.fields.emplace_back(cat("key", field), "v");
         recent.add(event);
         CHECK(recent.bytes() <= 100'000);
     }

@@ -129,6 +129,16 @@ TEST_CASE("events of several daemons that wait together are written in the order
     CHECK(logd.sids_in_file() == Sids{"first", "second", "third", "fourth"});
 }
 
+TEST_CASE("what comes while the channels rest is written in the order of its times") {
+    Served logd;
+    logd.say(logd.mx, 1000, "first");
+    logd.run_until([&] { return logd.sids_in_file().size() == 1; });
+    logd.say(logd.mx, 3000, "third");
+    logd.say(logd.queued, 2000, "second");
+    logd.run_until([&] { return logd.sids_in_file().size() == 3; });
+    CHECK(logd.sids_in_file() == Sids{"first", "second", "third"});
+}
+
 TEST_CASE("a channel that was read is read again soon") {
     Served logd;
     for (int i = 1; i <= 5; ++i) {
@@ -162,4 +172,20 @@ TEST_CASE("a daemon's last events are read when it has gone, and its name may co
     logd.say(logd.mx, 2000, "new");
     logd.run_until([&] { return logd.sids_in_file().size() == 2; });
     CHECK(logd.sids_in_file() == Sids{"old", "new"});
+}
+
+TEST_CASE("before an answer, and at the end, all that a full channel holds is written") {
+    Served logd;
+    set_nonblocking(logd.mx.get());
+    log::Record r;
+    r.time = UtcTime{1000};
+    r.event = "x.y";
+    r.sid = "s";
+    const std::string datagram = log::encode(r);
+    size_t sent = 0;
+    while (::send(logd.mx.get(), datagram.data(), datagram.size(), MSG_DONTWAIT) > 0)
+        ++sent;
+    CHECK(sent > 100);
+    logd.server.drain();
+    CHECK(logd.sids_in_file().size() == sent);
 }

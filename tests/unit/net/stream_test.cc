@@ -14,6 +14,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <vector>
 
@@ -38,7 +40,38 @@ struct Ends {
     void run() {
         if (nursery.size() > 0) loop.run();
     }
+    void turn_ms(int64_t ms) {
+        Timer timer(
+            loop, [](void* l) { static_cast<Loop*>(l)->stop(); }, &loop);
+        timer.arm(ms);
+        loop.run();
+    }
 };
+
+// Whether an epoll descriptor of this process has it.
+bool is_watched(int fd) {
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::ifstream info("/proc/self/fdinfo/" + entry.path().filename().string());
+        for (std::string word; info >> word;) {
+            int watched = -1;
+            if (word == "tfd:" && info >> watched && watched == fd) return true;
+        }
+    }
+    return false;
+}
+
+task<> read_and_pause(Stream& stream, Nursery& nursery, std::string& out) {
+    try {
+        for (;;) {
+            auto line = co_await stream.read_line(100);
+            out += std::string(line) + ";";
+            if (out.size() > 2) break;
+            co_await sleep_ms(nursery, 200);
+        }
+    } catch (const Closed&) {
+        out += "closed";
+    }
+}
 
 task<> collect_lines(Stream& stream, size_t max, std::string& out) {
     try {
@@ -159,6 +192,26 @@ TEST_CASE("a line may be as long as its limit and no longer") {
         ends.run();
         CHECK(out == (length <= 10 ? std::string(length - 2, 'x') + ";closed" : "long"));
     }
+}
+
+TEST_CASE("a stream between two reads is watched until something comes") {
+    const bool ends = GENERATE(false, true);
+    Ends e;
+    std::string out;
+    e.nursery.spawn(read_and_pause(*e.stream, e.nursery, out));
+    e.send("a\n");
+    e.turn_ms(20);
+    CHECK(out == "a;");
+    CHECK(is_watched(e.stream->fd())); // the kernel is not told twice for each line
+    if (ends) {
+        ::shutdown(e.peer.get(), SHUT_WR);
+    } else {
+        e.send("b\n");
+    }
+    e.turn_ms(20);
+    CHECK_FALSE(is_watched(e.stream->fd())); // and the loop does not spin
+    e.run();
+    CHECK(out == (ends ? "a;closed" : "a;b;"));
 }
 
 TEST_CASE("a trickle does not prolong a read") {

@@ -212,6 +212,19 @@ TEST_CASE_METHOD(Fixture, "bad commands and lines") {
     CHECK(nul->ask(std::string_view("USER a\0b\r\n", 10)) == "-ERR no such command\r\n");
 }
 
+// RULES.md D12.
+TEST_CASE_METHOD(Fixture, "commands that lead nowhere are counted") {
+    auto client = connect();
+    client->said();
+    std::string capa;
+    for (int i = 0; i < limits::commands_prelogin; ++i)
+        capa += "CAPA\r\n";
+    client->ask(capa);
+    CHECK_FALSE(client->closed);
+    CHECK(client->ask("CAPA\r\n") == "-ERR too many commands before the login\r\n");
+    CHECK(client->closed);
+}
+
 TEST_CASE_METHOD(Fixture, "F10: a browser is shown the door") {
     for (const auto* line : {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "post / HTTP/1.0\r\n\r\n"}) {
         auto client = connect();
@@ -245,6 +258,8 @@ TEST_CASE_METHOD(Fixture, "commands split at every byte") {
     const std::string whole = client->ask(dialog);
     CHECK(whole == kCapaSecured + "+OK send PASS\r\n-ERR no such mechanism\r\n" + kCapaSecured);
     for (size_t i = 1; i < dialog.size(); ++i) {
+        client = connect_tls(); // a few commands each
+        client->said();
         std::string parts = client->ask(dialog.substr(0, i));
         parts += client->ask(dialog.substr(i));
         CHECK(parts == whole);
