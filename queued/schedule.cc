@@ -25,8 +25,8 @@ Schedule::Added Schedule::add(Job& job, bool fresh, int64_t now_ms) {
         lane.name = std::move(name);
         lane.kind = job.recipient.kind;
     }
-    if (now_ms < lane.suspended_until_ms) return Added::suspended;
     active_.insert(job.key);
+    if (now_ms < lane.suspended_until_ms) return Added::suspended;
     if (lane.groups.empty() || lane.groups.back().seq != job.key.seq) {
         lane.groups.push_back(Group{job.key.seq, {}});
     }

@@ -47,9 +47,11 @@ class Schedule {
 
     enum class Added {
         waits,
-        known,     // it waits, runs, or its outcome is being recorded
-        full,      // the window is; it is due in queue.db
-        suspended, // its destination is: to be deferred until suspended_until()
+        known, // it waits, runs, or its outcome is being recorded
+        full,  // the window is; it is due in queue.db
+        // Its destination is: to be deferred until suspended_until(), and known until that is
+        // recorded. Else it would be given out, and then the record would make it due again.
+        suspended,
     };
     enum class Answer {
         good,        // the destination works, whatever it said of the recipients
