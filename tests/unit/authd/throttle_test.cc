@@ -62,6 +62,34 @@ TEST_CASE("A4: an IPv6 network counts as one, other forms of an address do not h
     CHECK_FALSE(throttle.may_authenticate("127.0.0.1", ""));
 }
 
+TEST_CASE("limits per address never touch loopback unless told to") {
+    Throttled t;
+    t.config.connections_per_address = 3;
+    t.config.connection_rate_per_minute = 5;
+    t.config.login_failures_per_address = 4;
+    t.config.login_delay_max_ms = 4'000;
+    Throttle throttle(t.config, t.clock);
+    for (int i = 0; i < 100; ++i)
+        CHECK(throttle.open(ipc::Service::mx, "127.0.0.1").allowed);
+    for (int i = 0; i < 3; ++i)
+        CHECK(throttle.open(ipc::Service::mx, "2001:db8::1").allowed);
+    CHECK_FALSE(throttle.open(ipc::Service::mx, "2001:db8::2").allowed);
+    throttle.close(ipc::Service::mx, "2001:db8::1");
+    CHECK(throttle.open(ipc::Service::mx, "2001:db8::3").allowed);
+    throttle.close(ipc::Service::mx, "2001:db8::3");
+    CHECK(throttle.open(ipc::Service::mx, "2001:db8::3").allowed);
+    throttle.close(ipc::Service::mx, "2001:db8::3");
+    CHECK_FALSE(throttle.open(ipc::Service::mx, "2001:db8::3").allowed); // rate
+    CHECK(throttle.failed("192.0.2.1", "a@x") == 1000);
+    CHECK(throttle.failed("192.0.2.1", "a@x") == 2000);
+    CHECK(throttle.failed("192.0.2.1", "a@x") == 4000);
+    CHECK(throttle.may_authenticate("192.0.2.1", "a@x"));
+    CHECK(throttle.failed("192.0.2.1", "a@x") == 4000);
+    CHECK_FALSE(throttle.may_authenticate("192.0.2.1", "a@x"));
+    t.clock.ms += 600'001;
+    CHECK(throttle.may_authenticate("192.0.2.1", "a@x"));
+}
+
 TEST_CASE("A6: a success that is remembered is of one account, one password and one service") {
     StoppedClock clock;
     SuccessCache cache(clock);
