@@ -21,7 +21,7 @@ PROCESSES = ["logd", "keyd", "dnsd", "authd", "keeper", "zygote", "account", "de
              "relayd.", "mx.", "submit.", "imapd.", "pop3d.", "master"]
 ROUNDS = 50 if os.environ.get("TAMBO_FULL") else 5
 # Whose end can make the sink get something twice, and how near to it a doubled one must have been taken.
-DOUBLING, DOUBLED_WITHIN_S = ("relayd.", "queued", "master"), 0.5
+DOUBLING, DOUBLED_WITHIN_S = ("relayd.", "queued", "master"), 1.0
 ACCEPT_S = 2.0
 ACCOUNTS = 20
 RATE = 100  # messages/s in all
