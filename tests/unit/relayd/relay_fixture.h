@@ -4,10 +4,12 @@
 #include "common/sys/file.h"
 #include "relayd/service.h"
 #include "tests/unit/relayd/fake_names.h"
+#include "tests/unit/relayd/loopback_sockets.h"
 #include "tests/unit/relayd/scripted_smtp.h"
 
 #include <sys/mman.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,10 +42,13 @@ class Relaying {
         return timeouts;
     }
 
-    // The first server decides the port of all.
+    // ip: 127.0.0.1 to 127.0.0.8. All servers have the same port.
     ScriptedSmtp& serve(std::vector<Behaviour> behaviours, const std::string& ip = "127.0.0.1") {
+        if (sockets_.empty()) sockets_ = sockets_of_one_port(8);
+        UniqueFd socket = std::move(sockets_.at(ip));
+        if (::listen(socket.get(), 16) != 0) throw_errno("listen of a scripted server");
         servers_.push_back(
-            std::make_unique<ScriptedSmtp>(nursery, std::move(behaviours), ip, config.port));
+            std::make_unique<ScriptedSmtp>(nursery, std::move(behaviours), std::move(socket)));
         config.port = servers_.back()->port();
         return *servers_.back();
     }
@@ -108,6 +113,7 @@ class Relaying {
     SystemClock clock_;
     SystemRandom random_;
     relayd::Service service_;
+    std::map<std::string, UniqueFd> sockets_; // those without a server refuse
     std::vector<std::unique_ptr<ScriptedSmtp>> servers_;
     size_t waiting_ = 0;
 };

@@ -56,11 +56,9 @@ struct Visit {
 class ScriptedSmtp {
   public:
     // Visitors get the behaviours in turn, the last one again and again.
-    ScriptedSmtp(Nursery& nursery,
-                 std::vector<Behaviour> behaviours,
-                 const std::string& ip = "127.0.0.1",
-                 uint16_t port = 0)
-        : nursery_(nursery), behaviours_(std::move(behaviours)), socket_(bound(ip, port)),
+    ScriptedSmtp(Nursery& nursery, std::vector<Behaviour> behaviours, UniqueFd listening_socket)
+        : nursery_(nursery), behaviours_(std::move(behaviours)),
+          socket_(std::move(listening_socket)),
           port_(net::SocketAddress::local_of(socket_.get()).port()),
           listener_(nursery.loop(),
                     std::move(socket_),
@@ -76,18 +74,6 @@ class ScriptedSmtp {
 
   private:
     using Turns = std::map<std::string, size_t>;
-
-    static UniqueFd bound(const std::string& ip, uint16_t port) {
-        const auto address = net::SocketAddress::parse(ip, port);
-        UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-        sockaddr_storage storage{};
-        const socklen_t size = address->to_sockaddr(&storage);
-        if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0 ||
-            ::listen(fd.get(), 16) != 0) {
-            throw_errno("scripted server");
-        }
-        return fd;
-    }
 
     static const std::string&
     reply_to(const Behaviour& behaviour, Turns& turns, const std::string& command) {
