@@ -9,7 +9,8 @@
 namespace tambo::test {
 
 // As long as it lives no descriptor can be opened: not by UBSan either, which wants one where it
-// meets a class for the first time. So what is used or checked meanwhile was used before.
+// meets a class for the first time. So what is used meanwhile was used before, and is checked
+// later.
 class NoDescriptors {
   public:
     NoDescriptors() {
