@@ -82,7 +82,7 @@ def check_sizes(path, text):
     limit = H_LINES if path.endswith(".h") else CC_LINES
     if os.path.basename(path) == "main.cc":
         limit = MAIN_LINES - 1
-    if len(lines) > limit and not path.startswith("tests/"):
+    if len(lines) > limit:
         report(path, len(lines), "%d lines, at most %d" % (len(lines), limit))
     start = None
     for number, line in enumerate(lines, 1):
@@ -92,7 +92,7 @@ def check_sizes(path, text):
                 r"(namespace|class|struct|enum|extern|union)\b", line):
             start = number
         elif line.startswith("}") and start is not None:
-            if number - start + 1 > FUNCTION_LINES and not path.startswith("tests/"):
+            if number - start + 1 > FUNCTION_LINES:
                 report(path, start, "function of %d lines, at most %d"
                        % (number - start + 1, FUNCTION_LINES))
             start = None

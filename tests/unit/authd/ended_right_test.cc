@@ -12,17 +12,22 @@ using namespace tambo::authd;
 using namespace tambo::authd::test;
 using namespace std::string_literals;
 
+namespace {
+
+const std::function<void(Suite&)> kEndsOfAlicesRight[] = {
+    [](Suite& s) {
+        s.directory->set_account_disabled(Id{0, 1}, true);
+    },
+    [](Suite& s) {
+        s.directory->remove_account(Id{0, 1});
+    },
+    [](Suite& s) { s.set_password(1, "another"); },
+};
+
+} // namespace
+
 TEST_CASE("a token ends with the right that it was made for") {
-    const std::function<void(Suite&)> changes[] = {
-        [](Suite& s) {
-            s.directory->set_account_disabled(Id{0, 1}, true);
-        },
-        [](Suite& s) {
-            s.directory->remove_account(Id{0, 1});
-        },
-        [](Suite& s) { s.set_password(1, "another"); },
-    };
-    for (const auto& change : changes) {
+    for (const auto& change : kEndsOfAlicesRight) {
         Suite s;
         Login login;
         login.account = Id{0, 1};
@@ -70,16 +75,7 @@ TEST_CASE("a password that is replaced while it is verified is wrong, now and la
 }
 
 TEST_CASE("A3: a right that ends while the keeper attaches the session takes the session along") {
-    const std::function<void(Suite&)> changes[] = {
-        [](Suite& s) {
-            s.directory->set_account_disabled(Id{0, 1}, true);
-        },
-        [](Suite& s) {
-            s.directory->remove_account(Id{0, 1});
-        },
-        [](Suite& s) { s.set_password(1, "another"); },
-    };
-    for (const auto& change : changes) {
+    for (const auto& change : kEndsOfAlicesRight) {
         Suite s;
         s.keeper.before_answer = [&] {
             change(s);

@@ -1,6 +1,7 @@
 // Plays tests/dialog/imapd/*.dlg (the README above that folder has the format).
 #include "tests/unit/imap_session/harness.h"
 #include "tests/unit/transcript.h"
+#include "tests/unit/transcript_player.h"
 
 #include <optional>
 

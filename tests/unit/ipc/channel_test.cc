@@ -11,11 +11,11 @@
 #include "common/sys/fdpass.h"
 #include "common/sys/file.h"
 #include "common/sys/log.h"
+#include "tests/unit/no_descriptors.h"
 
 #include <catch2/catch.hpp>
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -24,6 +24,7 @@
 
 using namespace tambo;
 using namespace tambo::ipc;
+using tambo::test::NoDescriptors;
 
 namespace {
 
@@ -134,23 +135,6 @@ TEST_CASE("malformed frames close the peer only") {
 }
 
 namespace {
-
-// As long as it lives no descriptor can be opened: not by UBSan either, which wants one where it
-// meets a class for the first time. So nothing is checked meanwhile.
-class NoDescriptors {
-  public:
-    NoDescriptors() {
-        ::getrlimit(RLIMIT_NOFILE, &before_);
-        const UniqueFd lowest(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-        const rlimit none{static_cast<rlim_t>(lowest.get()), before_.rlim_max};
-        ::setrlimit(RLIMIT_NOFILE, &none);
-    }
-    ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-    NoDescriptors(const NoDescriptors&) = delete;
-
-  private:
-    rlimit before_{};
-};
 
 // Notes what arrives, with or without the descriptors that belong to it.
 struct Arrivals {

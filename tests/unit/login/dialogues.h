@@ -3,6 +3,7 @@
 
 #include "tests/unit/login/fixture.h"
 #include "tests/unit/transcript.h"
+#include "tests/unit/transcript_player.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -5,13 +5,12 @@
 #include "common/sys/fdpass.h"
 #include "common/sys/file.h"
 #include "common/sys/log.h"
+#include "tests/unit/no_descriptors.h"
 
 #include <catch2/catch.hpp>
 
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <filesystem>
@@ -21,6 +20,7 @@
 
 using namespace tambo;
 using namespace tambo::net;
+using tambo::test::NoDescriptors;
 
 namespace {
 
@@ -231,6 +231,21 @@ task<> send_behind(Ends& ends, const std::string& sign) {
     ends.send("x");
 }
 
+struct Signs {
+    std::string flush, waits; // as flush_much() and wait_often() say
+};
+
+// A write that the peer never takes, and reads beside it; the peer sends once the write is over.
+Signs write_beside_reads(int64_t write_ms, int64_t read_ms, int reads) {
+    Ends ends(write_ms);
+    Signs signs;
+    ends.nursery.spawn(flush_much(*ends.stream, signs.flush));
+    ends.nursery.spawn(wait_often(*ends.stream, read_ms, reads, signs.waits));
+    ends.nursery.spawn(send_behind(ends, signs.flush));
+    ends.run();
+    return signs;
+}
+
 } // namespace
 
 TEST_CASE("a read whose time is up does not end a write of the stream") {
@@ -245,25 +260,15 @@ TEST_CASE("a read whose time is up does not end a write of the stream") {
 }
 
 TEST_CASE("a write whose time is up does not end a read of the stream") {
-    Ends ends(20);
-    std::string waits, flush;
-    ends.nursery.spawn(flush_much(*ends.stream, flush));
-    ends.nursery.spawn(wait_often(*ends.stream, 60'000, 1, waits));
-    ends.nursery.spawn(send_behind(ends, flush));
-    ends.run();
-    CHECK(flush == "timeout");
-    CHECK(waits == "i");
+    const Signs signs = write_beside_reads(20, 60'000, 1);
+    CHECK(signs.flush == "timeout");
+    CHECK(signs.waits == "i");
 }
 
 TEST_CASE("reads do not prolong a write of the stream") {
-    Ends ends(100);
-    std::string waits, flush;
-    ends.nursery.spawn(flush_much(*ends.stream, flush));
-    ends.nursery.spawn(wait_often(*ends.stream, 15, 100, waits));
-    ends.nursery.spawn(send_behind(ends, flush));
-    ends.run();
-    CHECK(flush == "timeout");
-    CHECK(waits.back() == 'i');
+    const Signs signs = write_beside_reads(100, 15, 100);
+    CHECK(signs.flush == "timeout");
+    CHECK(signs.waits.back() == 'i');
 }
 
 TEST_CASE("wait_input tells input, wake and time apart") {
@@ -371,22 +376,6 @@ UniqueFd listening(int backlog) {
     return socket;
 }
 
-// As long as it lives no descriptor can be opened.
-class NoDescriptors {
-  public:
-    NoDescriptors() {
-        ::getrlimit(RLIMIT_NOFILE, &before_);
-        const UniqueFd lowest(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-        const rlimit none{static_cast<rlim_t>(lowest.get()), before_.rlim_max};
-        REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
-    }
-    ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-    NoDescriptors(const NoDescriptors&) = delete;
-
-  private:
-    rlimit before_{};
-};
-
 task<> stop_after(Nursery& nursery, int64_t ms) {
     co_await sleep_ms(nursery, ms);
     nursery.loop().stop();
@@ -459,12 +448,15 @@ TEST_CASE(
     Listener listener(loop, std::move(bound), [&](UniqueFd socket, const SocketAddress&) {
         accepted.push_back(std::move(socket));
     });
+    bool in_force = false;
     {
         const NoDescriptors none;
+        in_force = none.in_force();
         run_for(nursery, 100); // half a pause
-        CHECK(accepted.empty());
-        CHECK(dropped_of(clients) == 1); // one that spins has dropped all by now
     }
+    REQUIRE(in_force);
+    CHECK(accepted.empty());
+    CHECK(dropped_of(clients) == 1); // one that spins has dropped all by now
     for (int i = 0; i < 100 && accepted.size() < kClients - 1; ++i)
         run_for(nursery, 20);
     CHECK(accepted.size() == kClients - 1);

@@ -2,6 +2,7 @@
 // the login.
 #include "tests/unit/pop3_session/harness.h"
 #include "tests/unit/transcript.h"
+#include "tests/unit/transcript_player.h"
 
 using namespace tambo;
 using namespace tambo::pop3;

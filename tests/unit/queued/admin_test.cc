@@ -1,4 +1,4 @@
-#include "tests/unit/queued/suite.h"
+#include "tests/unit/queued/life.h"
 
 #include "common/sys/error.h"
 
@@ -10,7 +10,6 @@ using namespace tambo::test;
 
 namespace {
 
-using Message = Life::Message;
 using Rows = std::vector<std::vector<std::string>>;
 
 // A life whose relayd defers everything, with a control socket.

@@ -34,8 +34,9 @@ struct Running {
     void until(const std::function<bool()>& holds) {
         if (holds()) return;
         int64_t left = 60'000;
-        nursery.spawn(poll(*this, holds, left));
-        loop.run();
+        bool over = false;
+        nursery.spawn(poll(*this, holds, left, over));
+        if (!over) loop.run(); // a stop from before it runs would be forgotten
         REQUIRE(holds());
     }
     void run_for(int64_t ms) {
@@ -54,9 +55,11 @@ struct Running {
     }
 
   private:
-    static task<> poll(Running& self, const std::function<bool()>& holds, int64_t& left) {
+    static task<>
+    poll(Running& self, const std::function<bool()>& holds, int64_t& left, bool& over) {
         while (!holds() && left-- > 0)
             co_await sleep_ms(self.nursery, 1);
+        over = true;
         self.loop.stop();
     }
 };

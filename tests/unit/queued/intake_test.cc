@@ -1,19 +1,7 @@
-#include "tests/unit/queued/suite.h"
+#include "tests/unit/queued/life.h"
 
 using namespace tambo;
 using namespace tambo::test;
-
-namespace {
-
-using Message = Life::Message;
-
-Message message_to(std::vector<std::string> to) {
-    Message m;
-    m.to = std::move(to);
-    return m;
-}
-
-} // namespace
 
 TEST_CASE("a message is accepted after a barrier, delivered, and leaves nothing behind") {
     Spool spool;
@@ -251,11 +239,11 @@ TEST_CASE("a message whose smtpd died before the barrier began is left out") {
     Spool spool;
     Life life(spool.path, spool.disk, spool.clock);
     spool.disk.hold();
-    Life::Outcome first, second;
-    life.running.nursery.spawn(Life::transact(life.submit, {}, first));
+    Outcome first, second;
+    life.running.nursery.spawn(transact(life.submit, {}, first));
     const int before = spool.disk.begun;
     life.running.until([&] { return spool.disk.begun > before; });
-    life.running.nursery.spawn(Life::transact(life.mx, {}, second));
+    life.running.nursery.spawn(transact(life.mx, {}, second));
     life.running.until([&] { return !second.qid.is_nil(); });
     life.running.run_for(20);
     life.mx.drop("killed");
@@ -273,8 +261,8 @@ TEST_CASE("a question about a message that is being committed waits for the outc
     Spool spool;
     Life life(spool.path, spool.disk, spool.clock);
     spool.disk.hold();
-    Life::Outcome outcome;
-    life.running.nursery.spawn(Life::transact(life.mx, {}, outcome));
+    Outcome outcome;
+    life.running.nursery.spawn(transact(life.mx, {}, outcome));
     const int before = spool.disk.begun;
     life.running.until([&] { return spool.disk.begun > before; });
     bool done = false, accepted = false;

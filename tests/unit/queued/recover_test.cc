@@ -1,19 +1,11 @@
 // What a crash leaves, step by step: each test ends one life of queued at a point and begins the
 // next one over the same directory.
-#include "tests/unit/queued/suite.h"
+#include "tests/unit/queued/life.h"
 
 using namespace tambo;
 using namespace tambo::test;
 
 namespace {
-
-using Message = Life::Message;
-
-Message message_to(std::vector<std::string> to) {
-    Message m;
-    m.to = std::move(to);
-    return m;
-}
 
 void put_body(const std::string& spool, const Id& qid, std::string_view text) {
     const UniqueFd fd =
@@ -46,8 +38,8 @@ spool::Recipient remote(uint32_t no, UtcTime next) {
 Id life_cut_during_barrier(Spool& spool) {
     Life life(spool.path, spool.disk, spool.clock);
     spool.disk.hold();
-    Life::Outcome outcome;
-    life.running.nursery.spawn(Life::transact(life.mx, {}, outcome));
+    Outcome outcome;
+    life.running.nursery.spawn(transact(life.mx, {}, outcome));
     const int before = spool.disk.begun;
     life.running.until([&] { return spool.disk.begun > before; });
     const Id qid = outcome.qid;

@@ -1,8 +1,11 @@
 // Deliveries and what becomes of them, with fake neighbours and a clock that is moved ahead.
-#include "tests/unit/queued/suite.h"
+#include "tests/unit/queued/life.h"
 
 #include "common/mime/header.h"
 #include "common/mime/structure.h"
+
+#include <algorithm>
+#include <map>
 
 using namespace tambo;
 using namespace tambo::test;
@@ -10,14 +13,6 @@ using namespace tambo::test;
 namespace {
 
 constexpr int64_t kMinute = 60'000, kHour = 60 * kMinute, kDay = 24 * kHour;
-
-using Message = Life::Message;
-
-Message message_to(std::vector<std::string> to) {
-    Message m;
-    m.to = std::move(to);
-    return m;
-}
 
 ipc::RelayResult verdict(ipc::RelayOutcome outcome, ipc::ReplyText status, bool from_peer) {
     ipc::RelayResult result;

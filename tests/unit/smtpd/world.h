@@ -2,29 +2,20 @@
 // channels, and clients on socket pairs. Everything runs in one loop.
 #pragma once
 
-#include "common/base/bytes.h"
-#include "common/base/check.h"
-#include "common/base/text.h"
 #include "common/crypto/issue.h"
 #include "common/crypto/key_ring.h"
-#include "common/ipc/channel.h"
-#include "common/ipc/messages/authd.h"
-#include "common/ipc/messages/dnsd.h"
-#include "common/ipc/messages/queued.h"
-#include "common/smtp/sasl.h"
 #include "common/sys/fdpass.h"
 #include "common/sys/file.h"
 #include "smtpd/server.h"
+#include "tests/unit/smtpd/fake_authd.h"
+#include "tests/unit/smtpd/fake_dnsd.h"
+#include "tests/unit/smtpd/fake_queued.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-#include <map>
 #include <memory>
-#include <string>
-#include <vector>
+#include <string_view>
+#include <utility>
 
 namespace tambo::smtpd::test {
 
@@ -37,207 +28,6 @@ struct StoppedClock final : Clock {
 struct CountingRandom final : Random {
     uint64_t last = 0;
     uint64_t u64() override { return ++last; }
-};
-
-// Accounts a, b and alice at local.test, password "secret"; alice may also send as
-// sales@local.test; full@local.test is over its quota. Everything else there is unknown.
-class FakeAuthd {
-  public:
-    explicit FakeAuthd(ipc::Channel& channel) {
-        channel.on<ipc::ConnectionOpened>(*this, &FakeAuthd::opened);
-        channel.on<ipc::ConnectionClosed>(*this, &FakeAuthd::closed);
-        channel.on<ipc::SaslStart>(*this, &FakeAuthd::sasl_start);
-        channel.on<ipc::SaslContinue>(*this, &FakeAuthd::sasl_continue);
-        channel.on<ipc::SaslAbort>(*this, &FakeAuthd::sasl_abort);
-        channel.on<ipc::CheckSender>(*this, &FakeAuthd::check_sender);
-        channel.on<ipc::CheckRecipient>(*this, &FakeAuthd::check_recipient);
-    }
-    int connections = 0, aborted = 0, sender_checks = 0;
-    bool admit = true;
-    bool throttled = false;
-
-  private:
-    task<ipc::ConnectionVerdict> opened(ipc::ConnectionOpened) {
-        ipc::ConnectionVerdict verdict;
-        verdict.allowed = admit;
-        verdict.reason = admit ? "" : "too many connections from your address";
-        connections += admit;
-        co_return verdict;
-    }
-    void closed(ipc::ConnectionClosed) { --connections; }
-
-    ipc::SaslAnswer judge(smtp::SaslExchange::State state) {
-        ipc::SaslAnswer answer;
-        answer.state = ipc::SaslState::refused;
-        if (throttled) {
-            answer.state = ipc::SaslState::unavailable;
-            answer.reason = "throttled";
-        } else if (state == smtp::SaslExchange::State::challenge) {
-            answer.state = ipc::SaslState::challenge;
-            answer.exchange = 7;
-            answer.data = exchange_->challenge();
-        } else if (state == smtp::SaslExchange::State::complete) {
-            const auto& claim = exchange_->credentials();
-            if (claim.authentication == "alice@local.test" && claim.password == "secret") {
-                answer.state = ipc::SaslState::accepted;
-                answer.token = "token-of-alice";
-                answer.login = "alice@local.test";
-            }
-        }
-        return answer;
-    }
-    task<ipc::SaslAnswer> sasl_start(ipc::SaslStart start) {
-        exchange_ = std::make_unique<smtp::SaslExchange>(*smtp::find_mechanism(start.mechanism));
-        std::optional<std::string_view> initial;
-        if (start.has_initial) initial = start.initial;
-        co_return judge(exchange_->start(initial));
-    }
-    task<ipc::SaslAnswer> sasl_continue(ipc::SaslContinue next) {
-        co_return judge(exchange_->answer(next.data));
-    }
-    void sasl_abort(ipc::SaslAbort) { ++aborted; }
-    task<ipc::ReplyText> check_sender(ipc::CheckSender question) {
-        ++sender_checks;
-        const bool alice = question.token == "token-of-alice";
-        const bool root = question.token == "token-of-root";
-        ipc::ReplyText verdict;
-        if (!alice && !root) verdict = {530, "5.7.0", "authentication required"};
-        const bool own = question.address.empty() || root ||
-                         iequals(question.address, "alice@local.test") ||
-                         iequals(question.address, "sales@local.test");
-        if (alice && !own) verdict = {553, "5.7.1", "not your address"};
-        co_return verdict;
-    }
-    task<ipc::ReplyText> check_recipient(ipc::CheckRecipient question) {
-        const auto address = smtp::parse_address(question.address);
-        ipc::ReplyText verdict;
-        if (!address) {
-            verdict = {501, "5.1.3", "bad recipient address syntax"};
-        } else if (address->is_bare_postmaster() || address->domain_key == "mx.example") {
-            verdict = {};
-        } else if (address->domain_key != "local.test") {
-            const bool user = question.service == ipc::Service::submission &&
-                              question.token.starts_with("token-of-");
-            if (!user) verdict = {550, "5.7.1", "relaying denied"};
-        } else {
-            const auto base = smtp::split_plus(address->local_key).base;
-            const bool known =
-                base == "a" || base == "b" || base == "alice" || base == "postmaster";
-            if (!known) verdict = {550, "5.1.1", "no such user here"};
-            if (base == "full") verdict = {452, "4.2.2", "mailbox full"};
-        }
-        co_return verdict;
-    }
-
-    std::unique_ptr<smtp::SaslExchange> exchange_;
-};
-
-struct Stored {
-    ipc::EnvelopeStart envelope;
-    std::vector<std::string> recipients;
-    std::string body;
-};
-
-class FakeQueued {
-  public:
-    explicit FakeQueued(ipc::Channel& channel) : channel_(channel) {
-        channel.on<ipc::OpenSpool>(*this, &FakeQueued::open);
-        channel.on<ipc::EnvelopeStart>(*this, &FakeQueued::start);
-        channel.on<ipc::EnvelopeRecipients>(*this, &FakeQueued::recipients);
-        channel.on<ipc::Commit>(*this, &FakeQueued::commit);
-        channel.on<ipc::Discard>(*this, &FakeQueued::discard);
-        channel.on<ipc::AskCommitted>(*this, &FakeQueued::ask);
-    }
-    std::vector<Stored> stored;
-    int opened = 0, discarded = 0, asked = 0;
-    bool disk_full = false, refuse_commit = false, broken_disk = false;
-    bool die_at_commit = false, remember = true; // the successor knows the message
-
-  private:
-    struct Entry {
-        Stored message;
-        UniqueFd file;
-    };
-    task<ipc::SpoolOpened> open(ipc::OpenSpool) {
-        ipc::SpoolOpened answer;
-        if (disk_full) {
-            answer.refusal = {452, "4.3.1", "insufficient storage"};
-            co_return answer;
-        }
-        answer.qid = Id{1, static_cast<uint64_t>(++opened)};
-        Entry& entry = entries_[answer.qid];
-        entry.file.reset(::memfd_create("spool", MFD_CLOEXEC));
-        answer.body.reset(broken_disk ? ::open("/dev/full", O_WRONLY | O_CLOEXEC)
-                                      : ::dup(entry.file.get()));
-        co_return answer;
-    }
-    void start(ipc::EnvelopeStart envelope) {
-        // What the real one insists on, or it closes the channel.
-        for (const auto* text : {&envelope.sid, &envelope.helo, &envelope.client_ip,
-                                 &envelope.client_name, &envelope.protocol, &envelope.message_id,
-                                 &envelope.header_from, &envelope.reverse_path}) {
-            check(std::none_of(text->begin(), text->end(), is_ctl), "a control character");
-        }
-        check(envelope.prefix.ends_with("\r\n") && envelope.prefix.size() < 24 * 1024, "prefix");
-        entries_[envelope.qid].message.envelope = std::move(envelope);
-    }
-    void recipients(ipc::EnvelopeRecipients some) {
-        for (auto& r : some.recipients) {
-            entries_[some.qid].message.recipients.push_back(std::move(r.address));
-        }
-    }
-    task<ipc::ReplyText> commit(ipc::Commit commit) {
-        Entry& entry = entries_[commit.qid];
-        entry.message.body = read_whole(entry.file.get(), 64u << 20, "spool");
-        ipc::ReplyText answer{250, "2.0.0", cat("accepted as ", commit.qid.text())};
-        const auto& body = entry.message.body;
-        if (body.size() != commit.length || crc32c(0, body) != commit.crc32c) {
-            answer = {451, "4.3.0", "length or checksum differ"};
-        } else if (refuse_commit) {
-            answer = {550, "5.7.1", "refused at completion"};
-        } else {
-            stored.push_back(std::move(entry.message));
-        }
-        if (die_at_commit) channel_.drop("killed");
-        co_return answer;
-    }
-    void discard(ipc::Discard message) {
-        ++discarded;
-        entries_.erase(message.qid);
-    }
-    task<ipc::CommittedAnswer> ask(ipc::AskCommitted) {
-        ++asked;
-        ipc::CommittedAnswer answer;
-        answer.accepted = remember;
-        co_return answer;
-    }
-
-    ipc::Channel& channel_;
-    std::map<Id, Entry> entries_;
-};
-
-// 192.0.2.7 is client.example; 192.0.2.8 claims to be bank.example.
-class FakeDnsd {
-  public:
-    explicit FakeDnsd(ipc::Channel& channel) {
-        channel.on<ipc::DnsLookup>(*this, &FakeDnsd::lookup);
-    }
-
-  private:
-    task<ipc::DnsAnswer> lookup(ipc::DnsLookup question) {
-        ipc::DnsAnswer answer;
-        answer.status = ipc::DnsStatus::found;
-        const auto add = [&](std::string_view text) {
-            answer.records.push_back(ipc::DnsRecord{std::string(text), 0});
-        };
-        if (question.name == "192.0.2.7") add("client.example");
-        if (question.name == "192.0.2.8") add("bank.example");
-        if (question.name == "192.0.2.9") add("bad\377name");
-        if (question.name == "client.example") add("192.0.2.7");
-        if (question.name == "bank.example") add("198.51.100.1");
-        if (answer.records.empty()) answer.status = ipc::DnsStatus::no_name;
-        co_return answer;
-    }
 };
 
 inline const PrivateKey& test_key() {
