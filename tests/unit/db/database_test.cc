@@ -11,8 +11,10 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdarg>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 using namespace tambo;
 using namespace tambo::db;
@@ -20,6 +22,8 @@ using namespace tambo::db;
 namespace {
 
 bool sync_fails = false;
+std::string_view open_fails_of; // end of a path
+int open_fails_with = 0;        // the next time that it is opened for writing
 
 int sync_unless_failing(int fd, long number) {
     if (!sync_fails) return static_cast<int>(::syscall(number, fd));
@@ -29,7 +33,19 @@ int sync_unless_failing(int fd, long number) {
 
 } // namespace
 
-// SQLite's syncs come here.
+// SQLite's calls come here.
+extern "C" int open64(const char* path, int flags, ...) {
+    va_list more;
+    va_start(more, flags);
+    const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
+    va_end(more);
+    if ((flags & O_ACCMODE) == O_RDWR && open_fails_with != 0 &&
+        std::string_view(path).ends_with(open_fails_of)) {
+        errno = std::exchange(open_fails_with, 0);
+        return -1;
+    }
+    return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+}
 extern "C" int fsync(int fd) {
     return sync_unless_failing(fd, SYS_fsync);
 }
@@ -365,6 +381,25 @@ TEST_CASE("what cannot be opened says nothing about the disk") {
         FAIL("opened");
     } catch (const DbError& error) {
         CHECK(error.kind() == DbError::Kind::unavailable);
+    }
+}
+
+TEST_CASE("what cannot be opened for writing is not opened for reading instead") {
+    TempDir dir;
+    const auto path = dir.file("w.db");
+    { Database db(path, kOne, {}); }
+    for (const std::string_view file : {".db", ".db-wal"}) {
+        CAPTURE(file);
+        open_fails_of = file;
+        open_fails_with = EMFILE;
+        CHECK(kind_of_opening(path, kOne) == DbError::Kind::unavailable);
+        CHECK(open_fails_with == 0);
+        for (const int error : {EIO, EROFS}) {
+            open_fails_with = error;
+            CHECK(kind_of_opening(path, kOne) == DbError::Kind::io);
+        }
+        Database db(path, kOne, {});
+        db.run("INSERT INTO item(data) VALUES('works again')");
     }
 }
 
