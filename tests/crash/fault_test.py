@@ -4,7 +4,8 @@ and everything works again when the fault is gone.
 Twelve short scripts. For each, every call that a daemon makes meanwhile to write, sync, link, open
 or rename fails once, with each of its errors; after that either the power is cut at once, so that
 only what is durable is left, or the suite has to recover by itself. Then the ledger is compared with
-what lies there. Without TAMBO_FULL a choice of the faults that is always the same.
+what lies there. Without TAMBO_FULL a choice of the faults that is always the same; with it all of
+them (about an hour), and an interrupted run goes on where it was.
 
 The faults come from a library that is preloaded into the very programs that users get, in their
 sandboxes (tests/crash/faults.cc).
@@ -26,6 +27,7 @@ import faults  # noqa: E402
 import image  # noqa: E402
 from imap_load import FAILURES, Changer, logged_in  # noqa: E402
 from ledger import Sender, accepts_within, connect_mx, connect_submission  # noqa: E402
+from progress import Progress  # noqa: E402
 from rig import Rig  # noqa: E402
 from suite import SuiteError, wait_for  # noqa: E402
 
@@ -245,23 +247,37 @@ SCRIPTS = {
 class Sweep:
     """One script on a rig of its own, under one fault after the other."""
 
-    def __init__(self, name):
+    def __init__(self, name, progress):
         self.name = name
         self.script = SCRIPTS[name]()
+        self.progress = progress
         self.figures = Counter()
         self.complaints = []
 
     def run(self):
+        before = self.progress.get(self.name, {"figures": {}, "faults": []})
+        self.figures.update(before["figures"])
+        done = [tuple(fault) for fault in before["faults"]]
         self.rig = FaultyRig()
         try:
             for number, fault in enumerate(self.choose(self.possible())):
-                found = self.trial(fault, cut=number % 2 == 0)
+                if fault in done:
+                    continue
+                found = self.named_trial(fault, cut=number % 2 == 0)
                 self.complaints += ["%s, %s: %s" % (self.name, fault, text) for text in found]
                 if found:
                     break
+                done.append(fault)
+                self.progress.put(self.name, {"figures": dict(self.figures), "faults": list(done)})
         finally:
             self.rig.close()
         return self
+
+    def named_trial(self, fault, cut):
+        try:
+            return self.trial(fault, cut)
+        except (SuiteError, OSError) as error:
+            return ["cut: %s, %r" % (cut, error)]
 
     def possible(self):
         """Runs the script whole, twice; every call of the second time can fail."""
@@ -355,8 +371,9 @@ class A_Faults(unittest.TestCase):
     def test_scripts(self):
         wanted = os.environ.get("TAMBO_SCRIPT")
         names = [name for name in SCRIPTS if not wanted or name == wanted]
+        progress = Progress("fault")
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            sweeps = {name: pool.submit(Sweep(name).run) for name in names}
+            sweeps = {name: pool.submit(Sweep(name, progress).run) for name in names}
         totals = Counter()
         for name, sweep in sweeps.items():
             with self.subTest(script=name):

@@ -14,11 +14,9 @@ was answered before the call.
 The controls show that the harness sees loss: the same cuts with a library preloaded that swallows
 every sync. And Postfix, cut in the same way, loses nothing either.
 """
-import json
 import os
 import random
 import smtplib
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,8 +29,9 @@ import image  # noqa: E402
 from imap_load import Changer, Watcher  # noqa: E402
 from ledger import Ledger, Sender, connect_mx, connect_submission  # noqa: E402
 from postfix import Postfix  # noqa: E402
+from progress import Progress  # noqa: E402
 from rig import Rig  # noqa: E402
-from suite import ROOT, wait_for  # noqa: E402
+from suite import wait_for  # noqa: E402
 
 FULL = bool(os.environ.get("TAMBO_FULL"))
 CUTS = 200 if FULL else 10
@@ -156,34 +155,12 @@ class PostfixOnImage:
         return [number for number in self.ledger.acknowledged if number not in found]
 
 
-class Progress:
-    """What an interrupted --full run has done at this commit."""
-
-    def __init__(self, name):
-        self.name = name
-        self.path = os.path.join(ROOT, "build", "power.json")
-        git = lambda *args: subprocess.run(["git", *args], cwd=ROOT, capture_output=True,
-                                           text=True).stdout.strip()
-        self.commit = git("rev-parse", "HEAD")
-        self.kept = FULL and not git("status", "--porcelain", "--untracked-files=no")
-        self.figures = Counter(self.stored().get(name, {}))
-
-    def stored(self):
-        if not self.kept or not os.path.exists(self.path):
-            return {}
-        with open(self.path) as f:
-            state = json.load(f)
-        return state["done"] if state["commit"] == self.commit else {}
-
-    def add(self, figures):
-        least = [f["least in flight"] for f in (self.figures, figures) if f["least in flight"]]
-        self.figures += figures
-        self.figures["least in flight"] = min(least)
-        if not self.kept:
-            return
-        with open(self.path + ".new", "w") as f:
-            json.dump({"commit": self.commit, "done": {**self.stored(), self.name: self.figures}}, f)
-        os.replace(self.path + ".new", self.path)
+def added(figures, more):
+    """Of slices of one campaign."""
+    least = [f["least in flight"] for f in (figures, more) if f["least in flight"]]
+    figures = figures + more
+    figures["least in flight"] = min(least)
+    return figures
 
 
 class OnAnImage(unittest.TestCase):
@@ -218,12 +195,14 @@ class A_Power(OnAnImage):
         return figures
 
     def cuts(self, kind):
-        progress = Progress(kind)
-        while progress.figures["cuts"] < CUTS:
-            done = progress.figures["cuts"]
-            progress.add(self.slice(kind, min(SLICE, CUTS - done),
-                                    "%s %d %s" % (kind, done, os.environ.get("TAMBO_SEED", ""))))
-        figures = progress.figures
+        progress = Progress("power")
+        figures = Counter(progress.get(kind, {}))
+        while figures["cuts"] < CUTS:
+            done = figures["cuts"]
+            figures = added(figures, self.slice(
+                kind, min(SLICE, CUTS - done),
+                "%s %d %s" % (kind, done, os.environ.get("TAMBO_SEED", ""))))
+            progress.put(kind, figures)
         print("figures: %s: %s" % (kind, ", ".join("%d %s" % (n, what)
                                                    for what, n in figures.items())))
         self.assertGreater(figures["acknowledged"], 10 * CUTS)
