@@ -109,8 +109,13 @@ void Service::set_passwd(std::string_view text) {
 }
 
 void Service::configure(const conf::AuthdConfig& config) {
+    const bool other_quota = config_.quota != config.quota;
     config_ = config;
     throttle_.configure(config);
+    if (!other_quota) return;
+    // Those that are full learn of it by starting anew; the others when they do so anyway.
+    for (const Id& account : std::exchange(full_, {}))
+        account_changed(account, false);
 }
 
 void Service::set_full(const Id& account, bool full) {
@@ -123,6 +128,7 @@ void Service::set_full(const Id& account, bool full) {
 
 void Service::account_changed(const Id& account, bool gone) {
     cache_.clear();
+    full_.erase(account); // who could say that it no longer is has ended
     if (!keeper_.send(ipc::KickAccount{account, gone})) kicks_[account] |= gone;
 }
 

@@ -18,6 +18,7 @@ namespace tambo::mailboxd {
 
 namespace {
 
+constexpr uint64_t kOrdinaryBytes = 128 << 10; // as in man/mailboxd.8
 constexpr int64_t kTendMs = 1'000;
 constexpr int64_t kQuietMs = 2'000;         // without a change: upkeep may begin
 constexpr int64_t kUpkeepEveryMs = 600'000; // bodies come due without a change
@@ -173,16 +174,15 @@ void AccountService::report_load() {
     keeper_.send(load);
 }
 
-// Full: there is no room, or not for a message that came. authd then refuses at RCPT.
+// Full: there is no room, or not for an ordinary message that came. authd then refuses at RCPT.
 void AccountService::report_quota() {
     if (!account_) return;
     const auto& quota = account_->quota();
     const auto usage = account_->usage();
-    const bool no_bytes =
-        quota.bytes > 0 && usage.bytes + std::max<uint64_t>(refused_bytes_, 1) > quota.bytes;
+    const bool no_bytes = quota.bytes > 0 && usage.bytes + refused_bytes_.value_or(1) > quota.bytes;
     const bool no_messages = quota.messages > 0 && usage.messages >= quota.messages;
     const bool full = no_bytes || no_messages;
-    if (!full) refused_bytes_ = 0;
+    if (!full) refused_bytes_.reset();
     if (full == full_) return;
     full_ = full;
     ipc::AccountFull message;
@@ -226,7 +226,10 @@ task<ipc::Delivered> AccountService::file(ipc::FileMessage message) {
     }
     const auto wanted = facts.body_bytes + filing.delivery.prefix.size();
     if (filing.answer.status.enhanced == "4.2.2") {
-        refused_bytes_ = refused_bytes_ == 0 ? wanted : std::min(refused_bytes_, wanted);
+        // A large one says nothing about those that may still find room.
+        const bool counts = wanted <= kOrdinaryBytes;
+        if (counts) refused_bytes_ = std::min(refused_bytes_.value_or(wanted), wanted);
+        full_.reset(); // an authd that started anew asked for this delivery: it is told again
         report_quota();
     }
     co_return std::move(filing.answer);

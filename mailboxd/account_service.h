@@ -73,8 +73,8 @@ class AccountService final : private store::AccountObserver {
     bool upkeep_ = false; // and upkeep has more to do
     bool stirred_ = true; // a session has come or gone since memory was given back
     int64_t quiet_since_ms_ = 0, upkeep_done_ms_ = 0;
-    bool full_ = false;
-    uint64_t refused_bytes_ = 0; // smallest message that did not fit
+    std::optional<bool> full_; // as authd was told; it does not know what a process before knew
+    std::optional<uint64_t> refused_bytes_; // smallest ordinary message that did not fit
     bool ending_ = false;
 };
 

@@ -247,9 +247,11 @@ SCRIPTS = {
 class Sweep:
     """One script on a rig of its own, under one fault after the other."""
 
-    def __init__(self, name, progress):
-        self.name = name
+    def __init__(self, name, progress, program=None):
+        """program: the only one whose calls fail."""
+        self.name = "%s (%s)" % (name, program) if program else name
         self.script = SCRIPTS[name]()
+        self.programs = (program,) if program else self.script.programs
         self.progress = progress
         self.figures = Counter()
         self.complaints = []
@@ -291,7 +293,7 @@ class Sweep:
             self.script.end()
             self.complaints += self.rig.complaints()
         calls = self.rig.control.calls()
-        return [(program, kind, error, nth) for program in self.script.programs for kind in ERRORS
+        return [(program, kind, error, nth) for program in self.programs for kind in ERRORS
                 for error in ERRORS[kind] for nth in range(1, calls[program, kind] + 1)]
 
     def choose(self, possible):
@@ -368,12 +370,20 @@ class A_Faults(unittest.TestCase):
             raise unittest.SkipTest("not run: root")
         faults.preload()
 
+    def sweeps(self, names, progress):
+        if not FULL:
+            return [Sweep(name, progress) for name in names]
+        # Half of all faults are those of a restart: by themselves, and first.
+        restarts = [Sweep(name, progress, program) for name in names
+                    if name == "restart" for program in Restart.programs]
+        return restarts + [Sweep(name, progress) for name in names if name != "restart"]
+
     def test_scripts(self):
         wanted = os.environ.get("TAMBO_SCRIPT")
         names = [name for name in SCRIPTS if not wanted or name == wanted]
         progress = Progress("fault")
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            sweeps = {name: pool.submit(Sweep(name, progress).run) for name in names}
+            sweeps = {sweep.name: pool.submit(sweep.run) for sweep in self.sweeps(names, progress)}
         totals = Counter()
         for name, sweep in sweeps.items():
             with self.subTest(script=name):
