@@ -33,7 +33,7 @@ from suite import SuiteError, wait_for  # noqa: E402
 
 FULL = bool(os.environ.get("TAMBO_FULL"))
 CHOSEN = 4  # faults of each script, without TAMBO_FULL
-AT_ONCE = 4  # mostly they wait; a user may have 64 processes, and each suite makes some
+AT_ONCE = 6 if FULL else 4  # mostly they wait; a user may have 64 processes, and each suite makes some
 RECOVERS_WITHIN_S = 20
 ERRORS = {
     "write": ("EIO", "ENOSPC", "short"), "sync": ("EIO", "ENOSPC"), "link": ("EIO", "ENOSPC"),
@@ -247,11 +247,11 @@ SCRIPTS = {
 class Sweep:
     """One script on a rig of its own, under one fault after the other."""
 
-    def __init__(self, name, progress, program=None):
-        """program: the only one whose calls fail."""
-        self.name = "%s (%s)" % (name, program) if program else name
+    def __init__(self, name, progress, part=0, parts=1):
+        """part: of so many, each has every parts-th call."""
+        self.name = "%s %d/%d" % (name, part + 1, parts) if parts > 1 else name
         self.script = SCRIPTS[name]()
-        self.programs = (program,) if program else self.script.programs
+        self.part, self.parts = part, parts
         self.progress = progress
         self.figures = Counter()
         self.complaints = []
@@ -293,8 +293,9 @@ class Sweep:
             self.script.end()
             self.complaints += self.rig.complaints()
         calls = self.rig.control.calls()
-        return [(program, kind, error, nth) for program in self.programs for kind in ERRORS
-                for error in ERRORS[kind] for nth in range(1, calls[program, kind] + 1)]
+        return [(program, kind, error, nth) for program in self.script.programs for kind in ERRORS
+                for error in ERRORS[kind]
+                for nth in range(1 + self.part, calls[program, kind] + 1, self.parts)]
 
     def choose(self, possible):
         self.figures["possible"] = len(possible)
@@ -371,12 +372,11 @@ class A_Faults(unittest.TestCase):
         faults.preload()
 
     def sweeps(self, names, progress):
-        if not FULL:
-            return [Sweep(name, progress) for name in names]
-        # Half of all faults are those of a restart: by themselves, and first.
-        restarts = [Sweep(name, progress, program) for name in names
-                    if name == "restart" for program in Restart.programs]
-        return restarts + [Sweep(name, progress) for name in names if name != "restart"]
+        """The long ones first, in parts, so that all end together."""
+        parts = {name: AT_ONCE if FULL and name == "restart" else 1 for name in names}
+        return [Sweep(name, progress, part, parts[name])
+                for name in sorted(names, key=parts.get, reverse=True)
+                for part in range(parts[name])]
 
     def test_scripts(self):
         wanted = os.environ.get("TAMBO_SCRIPT")
