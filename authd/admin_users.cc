@@ -119,7 +119,7 @@ ipc::AdminAnswer Admin::user_quota(const Words& words) {
         messages = static_cast<int64_t>(*count);
     }
     service_.directory().set_quota(account.id, static_cast<int64_t>(*bytes), messages);
-    service_.account_changed(account.id, false);
+    service_.quota_changed(account.id);
     return {};
 }
 

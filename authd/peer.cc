@@ -62,7 +62,7 @@ Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel
     if (channel.peer() == "queued") channel.on<ipc::Resolve>(*this, &Peer::resolve);
     if (channel.peer() == "keeper") {
         channel.on<ipc::AskAccount>(*this, &Peer::ask_account);
-        channel.on<ipc::AccountFull>(*this, &Peer::account_full);
+        channel.on<ipc::AccountRoom>(*this, &Peer::account_room);
     }
     channel.on_lost = [this] { forget_clients(); };
 }
@@ -74,7 +74,8 @@ Peer::~Peer() {
 
 void Peer::forget_clients() {
     for (const auto& [who, count] : connections_) {
-        for (int i = 0; i < count; ++i) service_.throttle().close(who.first, who.second);
+        for (int i = 0; i < count; ++i)
+            service_.throttle().close(who.first, who.second);
     }
     for (const auto& [sid, session] : sessions_) {
         service_.throttle().close_session(session.account, session.client_ip);
@@ -108,14 +109,16 @@ task<ipc::ReplyText> Peer::check_recipient(ipc::CheckRecipient message) {
     co_return service_.check_recipient(message);
 }
 
-task<ipc::Resolution> Peer::resolve(ipc::Resolve message) { co_return service_.resolve(message); }
+task<ipc::Resolution> Peer::resolve(ipc::Resolve message) {
+    co_return service_.resolve(message);
+}
 
 task<ipc::AccountFacts> Peer::ask_account(ipc::AskAccount message) {
     co_return service_.account_facts(message.account);
 }
 
-void Peer::account_full(ipc::AccountFull message) {
-    service_.set_full(message.account, message.full);
+void Peer::account_room(ipc::AccountRoom message) {
+    service_.set_room(message.account, message.refused_from_bytes);
 }
 
 // ---- SASL
@@ -162,7 +165,9 @@ task<ipc::SaslAnswer> Peer::sasl_continue(ipc::SaslContinue message) {
     co_return answer;
 }
 
-void Peer::sasl_abort(ipc::SaslAbort message) { exchanges_.erase(message.exchange); }
+void Peer::sasl_abort(ipc::SaslAbort message) {
+    exchanges_.erase(message.exchange);
+}
 
 task<ipc::SaslAnswer> Peer::progress(Exchange exchange, smtp::SaslExchange::State state) {
     using State = smtp::SaslExchange::State;
@@ -224,8 +229,7 @@ task<ipc::SaslAnswer> Peer::finish(Exchange exchange) {
     std::string password = credentials.password;
     std::string name = claim.user;
     const auto service = start.service;
-    auto checked =
-        co_await service_.check_password(std::move(name), std::move(password), service);
+    auto checked = co_await service_.check_password(std::move(name), std::move(password), service);
     if (checked.busy) co_return unavailable("busy");
     if (checked.ok && acts_as_other) {
         checked.ok = false;

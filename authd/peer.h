@@ -44,7 +44,7 @@ class Peer {
     task<ipc::ReplyText> check_recipient(ipc::CheckRecipient message);
     task<ipc::Resolution> resolve(ipc::Resolve message);
     task<ipc::AccountFacts> ask_account(ipc::AskAccount message);
-    void account_full(ipc::AccountFull message);
+    void account_room(ipc::AccountRoom message);
 
     task<ipc::SaslAnswer> progress(Exchange exchange, smtp::SaslExchange::State state);
     task<ipc::SaslAnswer> finish(Exchange exchange);

@@ -68,6 +68,7 @@ Service::Service(Nursery& nursery,
       local_door_(nursery, [this](uint32_t uid) { return local_user(uid); }),
       keeper_(nursery, "keeper") {
     keeper_.on_attached = [this] {
+        quotas_changed(); // what it was told or said before, one of us may have forgotten
         for (const auto& [account, gone] : std::exchange(kicks_, {}))
             account_changed(account, gone);
     };
@@ -112,23 +113,31 @@ void Service::configure(const conf::AuthdConfig& config) {
     const bool other_quota = config_.quota != config.quota;
     config_ = config;
     throttle_.configure(config);
-    if (!other_quota) return;
-    // Those that are full learn of it by starting anew; the others when they do so anyway.
-    for (const Id& account : std::exchange(full_, {}))
-        account_changed(account, false);
+    if (other_quota) quotas_changed();
 }
 
-void Service::set_full(const Id& account, bool full) {
-    if (full) {
-        full_.insert(account);
+void Service::set_room(const Id& account, uint64_t refused_from_bytes) {
+    if (refused_from_bytes > 0) {
+        refused_from_bytes_[account] = refused_from_bytes;
     } else {
-        full_.erase(account);
+        refused_from_bytes_.erase(account);
     }
+}
+
+// Room is what the keeper says after it has asked.
+void Service::quota_changed(const Id& account) {
+    refused_from_bytes_.erase(account);
+    keeper_.send(ipc::AccountChanged{account});
+}
+
+void Service::quotas_changed() {
+    refused_from_bytes_.clear();
+    keeper_.send(ipc::AccountChanged{});
 }
 
 void Service::account_changed(const Id& account, bool gone) {
     cache_.clear();
-    full_.erase(account); // who could say that it no longer is has ended
+    refused_from_bytes_.erase(account); // who could say that there is room has ended
     if (!keeper_.send(ipc::KickAccount{account, gone})) kicks_[account] |= gone;
 }
 
@@ -184,6 +193,21 @@ ipc::ReplyText Service::check_sender(const std::string& token, const std::string
     return {553, "5.7.1", "this sender address does not belong to your login"};
 }
 
+// Only if there is room in none of them.
+ipc::ReplyText Service::refusal_of_full(const std::vector<ipc::Target>& targets,
+                                        uint64_t message_bytes) const {
+    bool any_room_at_all = false;
+    for (const auto& target : targets) {
+        const auto found = refused_from_bytes_.find(target.account);
+        const bool concerned =
+            target.kind == ipc::TargetKind::local && found != refused_from_bytes_.end();
+        if (!concerned || std::max<uint64_t>(message_bytes, 1) < found->second) return {};
+        any_room_at_all |= found->second > 1;
+    }
+    if (any_room_at_all) return {452, "4.2.2", "mailbox has no room for a message of this size"};
+    return {452, "4.2.2", "mailbox full"};
+}
+
 ipc::ReplyText Service::check_recipient(const ipc::CheckRecipient& question) {
     const auto address = smtp::parse_address(question.address);
     if (!address) return {501, "5.1.3", "bad recipient address syntax"};
@@ -194,12 +218,7 @@ ipc::ReplyText Service::check_recipient(const ipc::CheckRecipient& question) {
         return {};
     }
     if (expansion.verdict != Expansion::Verdict::good) return refusal_of(expansion.verdict);
-    const bool all_full = std::all_of(
-        expansion.targets.begin(), expansion.targets.end(), [&](const ipc::Target& target) {
-            return target.kind == ipc::TargetKind::local && full_.contains(target.account);
-        });
-    if (all_full) return {452, "4.2.2", "mailbox full"};
-    return {};
+    return refusal_of_full(expansion.targets, question.message_bytes);
 }
 
 ipc::ResolvedRecipient Service::resolve_one(const ipc::Resolve& question, const std::string& text) {

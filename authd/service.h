@@ -14,7 +14,6 @@
 
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 namespace tambo::authd {
@@ -83,7 +82,11 @@ class Service {
     void set_aliases_file(std::string_view text);
     void set_passwd(std::string_view text);
     void configure(const conf::AuthdConfig& config);
-    void set_full(const Id& account, bool full);
+    // As in ipc::AccountRoom.
+    void set_room(const Id& account, uint64_t refused_from_bytes);
+    // After a change of an account's quota, or of the one that all have who have none of their own.
+    void quota_changed(const Id& account);
+    void quotas_changed();
     // After a change of the account or its credentials: sessions end, cached passwords go. While
     // the keeper is away it is told later, behind the sessions that wait for it.
     void account_changed(const Id& account, bool gone);
@@ -109,6 +112,8 @@ class Service {
     // Whose token it is; nullopt if it is none, or the right that it was made for has ended.
     std::optional<Login> login_of(std::string_view token);
     bool may_send_as(const Login& login, const smtp::Address& address);
+    ipc::ReplyText refusal_of_full(const std::vector<ipc::Target>& targets,
+                                   uint64_t message_bytes) const;
     ipc::ResolvedRecipient resolve_one(const ipc::Resolve& question, const std::string& text);
 
     Nursery& nursery_;
@@ -123,7 +128,7 @@ class Service {
     LocalDoor local_door_;
     ipc::Channel keeper_;
     std::map<Id, bool> kicks_; // that the keeper has not been told of; true: the account is gone
-    std::set<Id> full_;        // accounts over their quota, as the keeper says
+    std::map<Id, uint64_t> refused_from_bytes_; // accounts short of room, as the keeper says
 };
 
 } // namespace tambo::authd

@@ -18,7 +18,7 @@ namespace tambo::mailboxd {
 
 namespace {
 
-constexpr uint64_t kOrdinaryBytes = 128 << 10; // as in man/mailboxd.8
+constexpr uint64_t kTraceBytes = 1024; // of fields that a message gets on its way to a mailbox
 constexpr int64_t kTendMs = 1'000;
 constexpr int64_t kQuietMs = 2'000;         // without a change: upkeep may begin
 constexpr int64_t kUpkeepEveryMs = 600'000; // bodies come due without a change
@@ -53,6 +53,7 @@ AccountService::AccountService(Loop& loop, Clock& clock, Spawn order, UniqueFd p
       nursery_(loop), keeper_(nursery_, "keeper"), filed_(nursery_) {
     keeper_.on<ipc::AttachSession>(*this, &AccountService::attach);
     keeper_.on<ipc::FileMessage>(*this, &AccountService::file);
+    keeper_.on<ipc::SetQuota>(*this, &AccountService::set_quota);
     keeper_.on<ipc::Fsck>(*this, &AccountService::fsck);
     keeper_.on_lost = [this] { end(); };
 }
@@ -105,7 +106,7 @@ store::Account* AccountService::account() {
     }
     account_ = std::move(*opened);
     account_->observe(*this);
-    report_quota();
+    report_room();
     return account_.get();
 }
 
@@ -128,10 +129,6 @@ void AccountService::check_failure() {
 
 task<ipc::AttachAnswer> AccountService::attach(ipc::AttachSession message) {
     if (!account()) co_return ipc::AttachAnswer{false, std::string(store::text_of(*refusal_))};
-    order_.quota_bytes = message.quota_bytes;
-    order_.quota_messages = message.quota_messages;
-    account_->set_quota({message.quota_bytes, message.quota_messages});
-    report_quota();
     nursery_.spawn(run_session(std::move(message)));
     co_return ipc::AttachAnswer{true, ""};
 }
@@ -174,21 +171,31 @@ void AccountService::report_load() {
     keeper_.send(load);
 }
 
-// Full: there is no room, or not for an ordinary message that came. authd then refuses at RCPT.
-void AccountService::report_quota() {
+void AccountService::report_room() {
     if (!account_) return;
     const auto& quota = account_->quota();
     const auto usage = account_->usage();
-    const bool no_bytes = quota.bytes > 0 && usage.bytes + refused_bytes_.value_or(1) > quota.bytes;
-    const bool no_messages = quota.messages > 0 && usage.messages >= quota.messages;
-    const bool full = no_bytes || no_messages;
-    if (!full) refused_bytes_.reset();
-    if (full == full_) return;
-    full_ = full;
-    ipc::AccountFull message;
+    uint64_t room =
+        quota.bytes == 0 ? UINT64_MAX : quota.bytes - std::min(quota.bytes, usage.bytes);
+    if (quota.messages > 0 && usage.messages >= quota.messages) room = 0;
+    if (refused_bytes_ <= room) refused_bytes_ = 0;
+    uint64_t from_bytes = room == 0 ? 1 : 0;
+    if (refused_bytes_ > 0) from_bytes = room - std::min(room, kTraceBytes) + 1;
+    if (from_bytes == refused_from_bytes_) return;
+    refused_from_bytes_ = from_bytes;
+    ipc::AccountRoom message;
     message.account = order_.account;
-    message.full = full;
+    message.refused_from_bytes = from_bytes;
     keeper_.send(message);
+}
+
+void AccountService::set_quota(ipc::SetQuota message) {
+    order_.quota_bytes = message.bytes;
+    order_.quota_messages = message.messages;
+    if (!account_) return;
+    account_->set_quota({message.bytes, message.messages});
+    refused_from_bytes_.reset(); // authd waits for it
+    report_room();
 }
 
 // ---- deliveries
@@ -226,11 +233,9 @@ task<ipc::Delivered> AccountService::file(ipc::FileMessage message) {
     }
     const auto wanted = facts.body_bytes + filing.delivery.prefix.size();
     if (filing.answer.status.enhanced == "4.2.2") {
-        // A large one says nothing about those that may still find room.
-        const bool counts = wanted <= kOrdinaryBytes;
-        if (counts) refused_bytes_ = std::min(refused_bytes_.value_or(wanted), wanted);
-        full_.reset(); // an authd that started anew asked for this delivery: it is told again
-        report_quota();
+        refused_bytes_ = refused_bytes_ == 0 ? wanted : std::min(refused_bytes_, wanted);
+        refused_from_bytes_.reset(); // who let it come may have forgotten
+        report_room();
     }
     co_return std::move(filing.answer);
 }
@@ -259,7 +264,7 @@ void AccountService::file_all() {
     for (size_t i = 0; i < filings.size(); ++i)
         answer(*filings[i], outcomes[i]);
     filed_.pulse();
-    report_quota();
+    report_room();
     check_failure();
 }
 
@@ -282,7 +287,7 @@ task<ipc::FsckReport> AccountService::fsck(ipc::Fsck question) {
 // Upkeep waits for a quiet moment, so that nobody waits for it.
 void AccountService::tend() {
     if (!account_) return;
-    report_quota();
+    report_room();
     check_failure();
     const int64_t now = clock_.monotonic_ms();
     if (std::exchange(touched_, false)) {

@@ -46,7 +46,8 @@ class AccountService final : private store::AccountObserver {
     void tend(); // each second
     void release_memory();
     void report_load();
-    void report_quota();
+    void report_room();
+    void set_quota(ipc::SetQuota message);
     void check_failure();
     void end();
     void finish(); // what is due before the account is closed
@@ -73,8 +74,9 @@ class AccountService final : private store::AccountObserver {
     bool upkeep_ = false; // and upkeep has more to do
     bool stirred_ = true; // a session has come or gone since memory was given back
     int64_t quiet_since_ms_ = 0, upkeep_done_ms_ = 0;
-    std::optional<bool> full_; // as authd was told; it does not know what a process before knew
-    std::optional<uint64_t> refused_bytes_; // smallest ordinary message that did not fit
+    // As authd was told; it does not know what a process before knew.
+    std::optional<uint64_t> refused_from_bytes_;
+    uint64_t refused_bytes_ = 0; // smallest message that did not fit; 0: none
     bool ending_ = false;
 };
 

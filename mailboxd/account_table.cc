@@ -35,13 +35,14 @@ struct AccountTable::Resident {
     bool let_go = false; // we closed the channel
     int64_t last_use_ms = 0, ending_since_ms = 0;
     CrashHistory crashes;
+    uint64_t refused_from_bytes = 0; // as authd was told
     std::vector<std::function<void()>> when_gone;
 
     Resident(AccountTable& t, const Id& id)
         : table(t), account(id), channel(t.nursery_, "account") {
         channel.on<ipc::AccountStarted>(*this, &Resident::started);
         channel.on<ipc::AccountLoad>(*this, &Resident::load);
-        channel.on<ipc::AccountFull>(*this, &Resident::full);
+        channel.on<ipc::AccountRoom>(*this, &Resident::room);
         channel.on<ipc::AccountFault>(*this, &Resident::fault);
         channel.on_lost = [this] { table.lost(*this); };
     }
@@ -62,9 +63,9 @@ struct AccountTable::Resident {
         sessions = message.sessions;
         touch();
     }
-    void full(ipc::AccountFull message) {
-        message.account = account; // whatever the process says
-        if (table.on_full) table.on_full(message);
+    void room(ipc::AccountRoom message) { table.tell_room(*this, message.refused_from_bytes); }
+    void take(const AccountFacts& fresh) {
+        if (fresh.number >= facts.number) facts = fresh;
     }
     void fault(ipc::AccountFault message) {
         if (table.on_fault) table.on_fault(message.what, message.storage);
@@ -155,6 +156,9 @@ void AccountTable::lost(Resident& resident) {
             .with("account", resident.facts.address)
             .with("paused", pause ? "yes" : "no");
     }
+    // It may have made room and not said so; and what it refused, nobody remembers now.
+    const bool unsure = crashed || resident.refused_from_bytes > 1;
+    if (unsure && resident.refused_from_bytes > 0) tell_room(resident, 0);
     resident.state = State::ending;
     // Without a pidfd (it ended before it began, or an old kernel) there is nothing to wait for:
     // its successor waits for the index instead.
@@ -182,6 +186,38 @@ void AccountTable::gone(Resident& resident) {
     if (draining_ && counts().running + counts().ending == 0 && on_empty) on_empty();
 }
 
+// ---- what is known of accounts
+
+void AccountTable::tell_room(Resident& resident, uint64_t refused_from_bytes) {
+    resident.refused_from_bytes = refused_from_bytes;
+    ipc::AccountRoom message;
+    message.account = resident.account; // whatever the process says
+    message.refused_from_bytes = refused_from_bytes;
+    if (on_room) on_room(message);
+}
+
+std::vector<Id> AccountTable::accounts() const {
+    std::vector<Id> all;
+    for (const auto& [account, resident] : residents_)
+        all.push_back(account);
+    return all;
+}
+
+void AccountTable::take_facts(const Id& account, const AccountFacts& facts) {
+    const auto found = residents_.find(account);
+    if (found == residents_.end()) return;
+    Resident& resident = *found->second;
+    resident.take(facts);
+    if (resident.state == State::running) {
+        ipc::SetQuota message;
+        message.bytes = resident.facts.quota_bytes;
+        message.messages = resident.facts.quota_messages;
+        resident.channel.send(message);
+    } else {
+        tell_room(resident, 0);
+    }
+}
+
 // ---- who needs one
 
 task<AccountTable::Lease> AccountTable::acquire(Id account, AccountFacts facts) {
@@ -189,7 +225,7 @@ task<AccountTable::Lease> AccountTable::acquire(Id account, AccountFacts facts) 
     for (;;) {
         if (draining_) co_return Lease("draining");
         Resident& wanted = resident(account);
-        if (!facts.address.empty()) wanted.facts = facts;
+        if (!facts.address.empty()) wanted.take(facts);
         wanted.touch();
         const int64_t now = Loop::monotonic_ms();
         if (wanted.state == State::running) co_return Lease(wanted);
@@ -210,7 +246,7 @@ AccountTable::acquire_alone(Id account, AccountFacts facts, Purpose purpose) {
     for (;;) {
         if (draining_) co_return Lease("draining");
         Resident& wanted = resident(account);
-        if (!facts.address.empty()) wanted.facts = facts;
+        if (!facts.address.empty()) wanted.take(facts);
         wanted.touch();
         if (wanted.state == State::running) end(wanted);
         const int64_t now = Loop::monotonic_ms();

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace tambo::mailboxd {
 
@@ -22,6 +23,7 @@ namespace tambo::mailboxd {
 struct AccountFacts {
     std::string address;
     uint64_t quota_bytes = 0, quota_messages = 0;
+    uint64_t number = 0; // facts with a higher one are newer
 };
 
 // For tests; these are the real ones (ARCHITECTURE.md, "The life of a login").
@@ -64,7 +66,12 @@ class AccountTable {
     bool read_only() const { return read_only_; }
 
     bool is_running(const Id& account) const;
-    // Throws Cancelled.
+    // Who has, or had a moment ago, a process.
+    std::vector<Id> accounts() const;
+    // For the process there is and those to come. Without one, on_room hears that there is room:
+    // nobody knows better.
+    void take_facts(const Id& account, const AccountFacts& facts);
+    // Facts older than those that are known count for nothing. Throws Cancelled.
     task<Lease> acquire(Id account, AccountFacts facts);
     // A process of another purpose with the account's directory to itself: its serving process is
     // ended first, and nobody gets one while the lease is held.
@@ -81,7 +88,7 @@ class AccountTable {
     void tick();
 
     // What account processes say on their own account.
-    std::function<void(const ipc::AccountFull&)> on_full;
+    std::function<void(const ipc::AccountRoom&)> on_room;
     std::function<void(const std::string& what, bool storage)> on_fault;
 
     struct Counts {
@@ -92,6 +99,7 @@ class AccountTable {
   private:
     Resident& resident(const Id& account);
     void start(Resident& resident, Purpose purpose);
+    void tell_room(Resident& resident, uint64_t refused_from_bytes);
     void end(Resident& resident);
     void lost(Resident& resident);
     void gone(Resident& resident);

@@ -57,12 +57,13 @@ Keeper::Keeper(Nursery& nursery,
     : nursery_(nursery), clock_(clock), table_(nursery, zygote, epoch, timing),
       authd_(nursery, "authd"), deliverd_(nursery, "deliverd") {
     table_.configure(config);
-    table_.on_full = [this](const ipc::AccountFull& message) { authd_.send(message); };
+    table_.on_room = [this](const ipc::AccountRoom& message) { authd_.send(message); };
     table_.on_fault = [this](const std::string& what, bool storage) {
         if (storage && on_storage_fault) on_storage_fault(what);
     };
     authd_.on<ipc::AttachSession>(*this, &Keeper::attach);
     authd_.on<ipc::KickAccount>(*this, &Keeper::kick);
+    authd_.on<ipc::AccountChanged>(*this, &Keeper::changed);
     deliverd_.on<ipc::FileMessage>(*this, &Keeper::file);
     deliverd_.on<ipc::PrepareAccount>(*this, &Keeper::prepare);
 }
@@ -70,9 +71,10 @@ Keeper::Keeper(Nursery& nursery,
 task<std::optional<AccountFacts>> Keeper::ask(Id account) {
     ipc::AskAccount question;
     question.account = account;
+    AccountFacts known;
+    known.number = ++facts_number_; // of now: what changes meanwhile is asked for again
     auto facts = co_await authd_.call(std::move(question));
     if (!facts.known) co_return std::nullopt;
-    AccountFacts known;
     known.address = std::move(facts.address);
     known.quota_bytes = facts.quota_bytes;
     known.quota_messages = facts.quota_messages;
@@ -84,6 +86,7 @@ task<ipc::AttachAnswer> Keeper::attach(ipc::AttachSession message) {
         co_return ipc::AttachAnswer{false, "directory"};
     }
     AccountFacts facts;
+    facts.number = ++facts_number_;
     facts.address = message.address;
     facts.quota_bytes = message.quota_bytes;
     facts.quota_messages = message.quota_messages;
@@ -147,6 +150,22 @@ void Keeper::kick(ipc::KickAccount message) {
     table_.kick(message.account);
     if (!message.forget) return;
     table_.when_gone(message.account, [this, account = message.account] { bury(account); });
+}
+
+void Keeper::changed(ipc::AccountChanged message) {
+    auto accounts = message.account.is_nil() ? table_.accounts() : std::vector<Id>{message.account};
+    nursery_.spawn(ask_again(std::move(accounts)));
+}
+
+task<> Keeper::ask_again(std::vector<Id> accounts) {
+    for (const Id& account : accounts) {
+        try {
+            auto known = co_await ask(account);
+            if (known) table_.take_facts(account, *known);
+        } catch (const ipc::PeerLost&) {
+            co_return; // an authd that starts anew says that all may have changed
+        }
+    }
 }
 
 // A deleted account's mail stays a while under another name.

@@ -51,6 +51,8 @@ class Keeper {
     task<ipc::Delivered> file(ipc::FileMessage message);
     task<ipc::ReplyText> prepare(ipc::PrepareAccount message);
     void kick(ipc::KickAccount message);
+    void changed(ipc::AccountChanged message);
+    task<> ask_again(std::vector<Id> accounts);
     // nullopt: no such account.
     task<std::optional<AccountFacts>> ask(Id account);
     task<ipc::AdminAnswer> fsck(ipc::AdminRequest request);
@@ -65,6 +67,7 @@ class Keeper {
     AccountTable table_;
     ipc::Channel authd_, deliverd_;
     std::vector<Attaching*> attaching_;
+    uint64_t facts_number_ = 0; // of the newest facts that were asked for
     int64_t next_erase_ms_ = 0;
 };
 

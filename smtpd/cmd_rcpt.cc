@@ -35,6 +35,7 @@ task<Reply> Session::cmd_rcpt(std::string_view arguments) {
     question.token = token_;
     question.reverse_path = transaction_.reverse_path;
     question.address = refused_rcpt_;
+    question.message_bytes = transaction_.size;
     auto verdict = co_await service_.authd.call(std::move(question));
     throw_refusal(verdict);
     const auto added =

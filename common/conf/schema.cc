@@ -150,8 +150,7 @@ const std::array kKeys{
         "alice+lists@example.org reaches alice. One character, or empty for none.",
         [](Config& c) -> Slot { return &c.accounts.plus_separator; }},
     Key{"store.quota", size, "0", 0, kAny, reload,
-        "Space for the mail of an account that has no quota of its own. 0: no limit. Full accounts "
-        "learn of another value at once, others when they are next opened.",
+        "Space for the mail of an account that has no quota of its own. 0: no limit.",
         [](Config& c) -> Slot { return &c.store.quota; }},
 
     // ---- login daemons

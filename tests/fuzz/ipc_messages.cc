@@ -65,10 +65,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             CheckRecipient, Resolution, Resolve, AccountFacts, AskAccount, Hello, Configure,
             PeerSocket, PeerGone, ListenSocket, OpenFile, Start, Ready, Fault, StorageState,
             Retired, DropTaken, Delivered, Deliver, FileMessage, PrepareAccount, DnsAnswer,
-            DnsLookup, AttachAnswer, AttachSession, KickAccount, AccountFull, AccountLoad,
+            DnsLookup, AttachAnswer, AttachSession, KickAccount, AccountRoom, AccountLoad,
             AccountStarted, AccountFault, FsckReport, Fsck, Signature, Sign, SpoolOpened, OpenSpool,
             EnvelopeStart, EnvelopeRecipients, Commit, Discard, CommittedAnswer, AskCommitted,
-            RelayDone, Relay, Drain, SaslAbort, SessionEnded, ReplyText, Unwired>(
+            RelayDone, Relay, Drain, SaslAbort, SessionEnded, ReplyText, Unwired, AccountChanged, SetQuota>(
         which, input.substr(2), descriptors);
     return 0;
 }

@@ -126,7 +126,7 @@ class Table(unittest.TestCase):
             cls.config = f.read()
         suite.tambo("user", "add", "off@" + DOMAIN, "--stdin", stdin=PASSWORD + "\n")
         suite.tambo("user", "disable", "off@" + DOMAIN)
-        suite.tambo("user", "quota", "full@" + DOMAIN, "8K")
+        suite.tambo("user", "quota", "full@" + DOMAIN, "8K", "1")
         suite.tambo("domain", "disable", "closed.test")
         for alias, *targets in (("sales", "alice", "bob"), ("away", "someone@remote.example"),
                                 ("ring-a", "ring-b"), ("ring-b", "ring-a"),
@@ -153,14 +153,14 @@ class Table(unittest.TestCase):
         self.mail.sessions["bob"].create("Lists")
 
     def fill_full(self):
-        """A message larger than what is left: accepted, deferred, and then it is known."""
+        """A message too many: accepted, deferred, and then it is known."""
         def is_known():
             rows = self.suite.tambo("queue", "list", "--to", "full@" + DOMAIN)
             return "mailbox full" in rows
         if is_known():
             return
         with smtplib.SMTP("127.0.0.1", self.suite.ports["smtp"], timeout=60) as smtp:
-            for lines in (80, 80):  # 6 KiB each: one fits
+            for lines in (80, 80):
                 smtp.sendmail("filler@client.example", "full@" + DOMAIN,
                               "From: filler@client.example\r\n\r\n" + ("x" * 70 + "\r\n") * lines)
         wait_for(is_known, what="the account to be full")

@@ -145,7 +145,10 @@ struct CheckRecipient {
     std::string token; // submission
     std::string reverse_path;
     std::string address; // as given: "user@domain", "postmaster", "user@[192.0.2.1]"
-    template <class V> void visit(V& v) { v(service, token, reverse_path, address); }
+    uint64_t message_bytes = 0; // SIZE= of MAIL; 0: not given
+    template <class V> void visit(V& v) {
+        v(service, token, reverse_path, address, message_bytes);
+    }
 };
 
 // ---- at completion, from queued alone

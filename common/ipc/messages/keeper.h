@@ -30,7 +30,7 @@ struct AttachSession {
     UniqueFd client;
     std::string sid, client_ip;
     std::string session_hint; // see SaslStart
-    uint64_t quota_bytes = 0, quota_messages = 0;
+    uint64_t quota_bytes = 0, quota_messages = 0; // for a process that is started for it
     template <class V> void visit(V& v) {
         v(account, address, service, client, sid, client_ip, session_hint, quota_bytes,
           quota_messages);
@@ -46,13 +46,28 @@ struct KickAccount {
     template <class V> void visit(V& v) { v(account, forget); }
 };
 
-// account process -> keeper -> authd, one-way: the account went over its quota, or below it again.
-// authd then refuses recipients in the session instead of queueing what cannot be filed.
-struct AccountFull {
+// authd -> keeper, one-way: what AskAccount would say has changed (the quota). Sessions stay.
+struct AccountChanged {
+    static constexpr uint16_t kType = 0x0608;
+    Id account; // nil: of any account
+    template <class V> void visit(V& v) { v(account); }
+};
+
+// keeper -> account process, one-way; what it is started with is in mailboxd/spawn.h. 0: no limit.
+struct SetQuota {
+    static constexpr uint16_t kType = 0x0609;
+    uint64_t bytes = 0, messages = 0;
+    template <class V> void visit(V& v) { v(bytes, messages); }
+};
+
+// account process -> keeper -> authd, one-way, when it opens the account and at each change. authd
+// then refuses recipients in the session instead of queueing what cannot be filed. Who forgets it
+// (the other end has started anew) accepts, and is told again at the next message without room.
+struct AccountRoom {
     static constexpr uint16_t kType = 0x0605;
     Id account;
-    bool full = false;
-    template <class V> void visit(V& v) { v(account, full); }
+    uint64_t refused_from_bytes = 0; // so large messages find no room; 1: none does, 0: all do
+    template <class V> void visit(V& v) { v(account, refused_from_bytes); }
 };
 
 // account process -> keeper, one-way: how much is going on.
