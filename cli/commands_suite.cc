@@ -107,7 +107,8 @@ int reload_suite(Context& context) {
     }
     confirm(cat("configuration taken into use, generation ", value_of(answer, 0, "generation")),
             context.format);
-    for (const auto note : split(value_of(answer, 0, "note"), '\n'))
+    const std::string notes = value_of(answer, 0, "note");
+    for (const auto note : split(notes, '\n'))
         if (!note.empty()) confirm(note, context.format);
     return answer.exit_code;
 }

@@ -66,10 +66,10 @@ int exit_code_of(int code, std::string_view text) {
     return EX_UNAVAILABLE;
 }
 
-// The dialogue in lockstep: each line of the script before DATA waits for its reply.
-int submit(int socket, const std::string& script) {
+// The dialogue in lockstep: each line of the script before DATA waits for its reply. text gets the
+// last one. The result is an exit code.
+int submit(int socket, const std::string& script, std::string& text) {
     std::FILE* in = ::fdopen(::dup(socket), "r");
-    std::string text;
     int code = read_reply(in, text);
     size_t at = 0;
     int failed = code == 220 ? 0 : exit_code_of(code, text);
@@ -90,11 +90,11 @@ int submit(int socket, const std::string& script) {
         }
     }
     std::fclose(in);
-    if (failed != 0) complain(cat("not sent: ", escape(trim(text))));
     return failed;
 }
 
-int leave_in_drop(Context& context, const std::string& script) {
+// why_not: the reason for not submitting it.
+int leave_in_drop(Context& context, const std::string& script, std::string_view why_not) {
     const std::string directory = context.drop_directory();
     const std::string path = cat(directory, '/', to_hex(random_bytes(16)));
     try {
@@ -104,7 +104,7 @@ int leave_in_drop(Context& context, const std::string& script) {
         return 0;
     } catch (const std::system_error& error) {
         ::unlink(path.c_str());
-        complain(cat("tambo is not running and ", error.what()));
+        complain(cat(why_not, ", and ", error.what()));
         return EX_TEMPFAIL;
     }
 }
@@ -140,7 +140,17 @@ int send_message(Context& context, const SendmailOptions& options) {
     }
     const std::string script = smtp_script(*submission, hostname);
     const auto socket = connect_stream(context.submit_socket());
-    return socket ? submit(socket->get(), script) : leave_in_drop(context, script);
+    if (!socket) return leave_in_drop(context, script, "tambo is not running");
+    std::string reply;
+    const int failed = submit(socket->get(), script, reply);
+    const std::string why_not = cat("not sent: ", escape(trim(reply)));
+    // Whoever calls us, cron above all, does not try again. A lost connection is another thing: the
+    // message may have been taken.
+    if (failed == EX_TEMPFAIL && reply.starts_with('4')) {
+        return leave_in_drop(context, script, why_not);
+    }
+    if (failed != 0) complain(why_not);
+    return failed;
 }
 
 } // namespace

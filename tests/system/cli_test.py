@@ -525,6 +525,20 @@ class Commands(unittest.TestCase):
         self.assertEqual(self.json("status")[0]["generation"], generation)
         self.assertEqual(self.json("reload")[0]["generation"], generation + 1)
 
+    def test_reload_tells_a_terminal_what_needs_a_restart(self):
+        with open(self.suite.config) as f:
+            good = f.read()
+        try:
+            with open(self.suite.config, "w") as f:
+                f.write(good + "processes.imap = 3\n")
+            status, shown = on_terminal([self.suite.cli, "reload"], self.suite.env)
+            self.assertEqual(status, 0, shown)
+            self.assertIn("processes.imap: the change takes effect when tambo is restarted", shown)
+        finally:
+            with open(self.suite.config, "w") as f:
+                f.write(good)
+            self.suite.tambo("reload")
+
     # ---- status, trace
 
     def test_status(self):

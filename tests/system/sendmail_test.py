@@ -164,6 +164,19 @@ class Sendmail(Local):
         self.send("-t", stdin="Subject: no recipient\n\nx\n", status=USAGE)
         self.send("--nonsense", stdin="", status=USAGE)
 
+    def test_what_is_put_off_is_kept(self):
+        """cron does not try again."""
+        self.suite.tambo("user", "quota", "bob@example.test", "1G", "1")
+        self.addCleanup(self.suite.tambo, "user", "quota", "bob@example.test", "0")
+        self.send("bob@example.test", stdin="Subject: fills it\n\nx\n")
+        drop = os.path.join(self.suite.state, "drop", "*")
+        wait_for(lambda: self.send("bob@example.test", stdin="Subject: put off\n\nx\n")
+                 and glob.glob(drop), what="a message to be refused for the moment")
+        self.suite.tambo("user", "quota", "bob@example.test", "0")
+        self.suite.tambo("restart")
+        wait_for(lambda: not glob.glob(drop), what="the drop to be empty")
+        wait_for(lambda: self.find("bob@example.test", "put off"), what="what was put off to come")
+
     def test_smtp_over_standard_input(self):
         result = self.call("sendmail", "-bs", stdin="EHLO here\r\nQUIT\r\n")
         self.assertEqual(result.returncode, 0)

@@ -99,13 +99,23 @@ TEST_CASE("recipients with many targets are resolved in parts that fit a datagra
     CHECK(targets == 3000);
 }
 
-TEST_CASE("a full account is refused at RCPT") {
+TEST_CASE("a full account is refused at RCPT, and one that is nearly full by the size") {
     Suite s;
     ipc::CheckRecipient question;
     question.address = "alice@example.test";
     CHECK(s.service->check_recipient(question).code == 0);
-    s.service->set_full(Id{0, 1}, true);
-    CHECK(s.service->check_recipient(question).enhanced == "4.2.2");
-    s.service->set_full(Id{0, 1}, false);
+    s.service->set_room(Id{0, 1}, 1);
+    CHECK(s.service->check_recipient(question).text == "mailbox full");
+    s.service->set_room(Id{0, 1}, 5000);
+    for (const uint64_t bytes : {0, 4999}) {
+        question.message_bytes = bytes;
+        CHECK(s.service->check_recipient(question).code == 0);
+    }
+    question.message_bytes = 5000;
+    const auto refused = s.service->check_recipient(question);
+    CHECK(refused.code == 452);
+    CHECK(refused.enhanced == "4.2.2");
+    CHECK(refused.text == "mailbox has no room for a message of this size");
+    s.service->set_room(Id{0, 1}, 0);
     CHECK(s.service->check_recipient(question).code == 0);
 }
