@@ -6,7 +6,7 @@ namespace tambo::authd {
 
 namespace {
 
-constexpr std::array<std::string_view, 1> kSteps{R"sql(
+constexpr std::array<std::string_view, 2> kSteps{R"sql(
 CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE domain (
   name TEXT PRIMARY KEY,
@@ -42,6 +42,9 @@ CREATE TABLE credential (
   expires_ms INTEGER
 );
 CREATE INDEX credential_account ON credential (account);
+)sql",
+                                                   R"sql(
+CREATE TABLE removed_account (id BLOB PRIMARY KEY, removed_ms INTEGER NOT NULL) WITHOUT ROWID;
 )sql"};
 
 constexpr db::Schema kSchema{0x54414343, 1, kSteps}; // "TACC"
@@ -207,9 +210,25 @@ bool Directory::remove_account(const Id& id) {
     db::Transaction transaction(database_);
     database_.run("DELETE FROM credential WHERE account = ?1", id);
     database_.run("DELETE FROM account WHERE id = ?1", id);
-    const bool removed = database_.changes() > 0;
+    if (database_.changes() == 0) return false;
+    database_.run("INSERT OR IGNORE INTO removed_account (id, removed_ms) VALUES (?1, ?2)", id,
+                  clock_.now().ms);
     transaction.commit();
-    return removed;
+    return true;
+}
+
+void Directory::forget_removed(const Id& id) {
+    db::Transaction transaction(database_);
+    database_.run("DELETE FROM removed_account WHERE id = ?1", id);
+    transaction.commit();
+}
+
+std::vector<Id> Directory::removed_accounts() {
+    std::vector<Id> ids;
+    auto statement = database_.prepare("SELECT id FROM removed_account");
+    while (statement.step())
+        ids.push_back(statement.id(0));
+    return ids;
 }
 
 bool Directory::set_account_disabled(const Id& id, bool disabled) {

@@ -63,13 +63,17 @@ class Directory {
     std::vector<Alias> aliases(std::string_view domain); // all domains if empty
     std::vector<Credential> credentials(const Id& account);
     std::optional<std::string> setting(std::string_view key);
+    std::vector<Id> removed_accounts();
 
     // ---- changes; false: there was nothing to change, or the name is taken
     bool add_domain(std::string_view name);
     bool remove_domain(std::string_view name); // only without accounts and aliases
     bool set_domain_disabled(std::string_view name, bool disabled);
     bool add_account(const Account& account, const Credential& credential);
-    bool remove_account(const Id& id); // its credentials too; aliases that point to it stay
+    // Its credentials too; aliases that point to it stay. It is remembered as removed until
+    // forget_removed(): its mail lies elsewhere.
+    bool remove_account(const Id& id);
+    void forget_removed(const Id& id);
     bool set_account_disabled(const Id& id, bool disabled);
     bool set_quota(const Id& id, int64_t bytes, int64_t messages);
     // Replaces the credentials of that kind and scope.

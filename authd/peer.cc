@@ -63,6 +63,7 @@ Peer::Peer(Service& service, ipc::Channel& channel) : service_(service), channel
     if (channel.peer() == "keeper") {
         channel.on<ipc::AskAccount>(*this, &Peer::ask_account);
         channel.on<ipc::AccountRoom>(*this, &Peer::account_room);
+        channel.on<ipc::AccountBuried>(*this, &Peer::account_buried);
     }
     channel.on_lost = [this] { forget_clients(); };
 }
@@ -119,6 +120,10 @@ task<ipc::AccountFacts> Peer::ask_account(ipc::AskAccount message) {
 
 void Peer::account_room(ipc::AccountRoom message) {
     service_.set_room(message.account, message.refused_from_bytes);
+}
+
+void Peer::account_buried(ipc::AccountBuried message) {
+    service_.account_buried(message.account);
 }
 
 // ---- SASL

@@ -45,6 +45,7 @@ class Peer {
     task<ipc::Resolution> resolve(ipc::Resolve message);
     task<ipc::AccountFacts> ask_account(ipc::AskAccount message);
     void account_room(ipc::AccountRoom message);
+    void account_buried(ipc::AccountBuried message);
 
     task<ipc::SaslAnswer> progress(Exchange exchange, smtp::SaslExchange::State state);
     task<ipc::SaslAnswer> finish(Exchange exchange);

@@ -71,6 +71,8 @@ Service::Service(Nursery& nursery,
         quotas_changed(); // what it was told or said before, one of us may have forgotten
         for (const auto& [account, gone] : std::exchange(kicks_, {}))
             account_changed(account, gone);
+        for (const Id& account : directory_.removed_accounts())
+            keeper_.send(ipc::KickAccount{account, true});
     };
 }
 
@@ -122,6 +124,10 @@ void Service::set_room(const Id& account, uint64_t refused_from_bytes) {
     } else {
         refused_from_bytes_.erase(account);
     }
+}
+
+void Service::account_buried(const Id& account) {
+    directory_.forget_removed(account);
 }
 
 // Room is what the keeper says after it has asked.

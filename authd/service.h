@@ -84,6 +84,8 @@ class Service {
     void configure(const conf::AuthdConfig& config);
     // As in ipc::AccountRoom.
     void set_room(const Id& account, uint64_t refused_from_bytes);
+    // The keeper has put away what a removed account had.
+    void account_buried(const Id& account);
     // After a change of an account's quota, or of the one that all have who have none of their own.
     void quota_changed(const Id& account);
     void quotas_changed();

@@ -5,7 +5,9 @@
 #include "common/sys/error.h"
 #include "common/sys/log.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -176,7 +178,19 @@ void Keeper::bury(const Id& account) {
     } else if (errno != ENOENT) {
         log::Event("account.directory_failed", log::Level::error)
             .with("error", cat("rename ", from, ": ", error_text(errno)));
+        return; // authd will ask the next keeper
     }
+    const UniqueFd here(::open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!here || ::fsync(here.get()) != 0) {
+        const int failed = errno;
+        const std::string what = cat("fsync of the mail directory: ", error_text(failed));
+        log::Event("account.directory_failed", log::Level::error).with("error", what);
+        if (is_storage_error(failed) && on_storage_fault) on_storage_fault(what);
+        return;
+    }
+    ipc::AccountBuried buried;
+    buried.account = account;
+    authd_.send(buried);
 }
 
 void Keeper::tick() {

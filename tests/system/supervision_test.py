@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import signal
+import smtplib
 import socket
 import subprocess
 import sys
@@ -138,6 +139,20 @@ class Running(unittest.TestCase):
                 for other, pid in before.items():
                     if other != full:
                         self.assertEqual(after.get(other), pid, other + " was disturbed")
+
+    def test_a_removed_account_is_put_away_though_the_keeper_died(self):
+        self.suite.tambo("user", "add", "gone@example.test", "--stdin", stdin="long enough\n")
+        account = json.loads(self.suite.tambo("user", "show", "gone@example.test", "--json"))["id"]
+        mail = os.path.join(self.suite.state, "mail", account)
+        with smtplib.SMTP("127.0.0.1", self.suite.ports["smtp"], timeout=60) as smtp:
+            smtp.sendmail("stranger@client.example", "gone@example.test", "From: a@b.example\r\n\r\nx")
+        wait_for(lambda: os.path.isdir(mail), what="the account's directory")
+        keeper = self.suite.pid_of("keeper")
+        os.kill(keeper, signal.SIGSTOP)
+        self.suite.tambo("user", "rm", "gone@example.test")
+        os.kill(keeper, signal.SIGKILL)
+        wait_for(lambda: os.path.isdir(mail + ".deleted"), what="the directory to be put away")
+        self.assertFalse(os.path.exists(mail))
 
     def test_reload(self):
         suite = self.suite

@@ -53,6 +53,14 @@ struct AccountChanged {
     template <class V> void visit(V& v) { v(account); }
 };
 
+// keeper -> authd, one-way, after a KickAccount with forget: the directory has its other name, or
+// there was none, and that is durable. Until then authd says it again to each keeper.
+struct AccountBuried {
+    static constexpr uint16_t kType = 0x060A;
+    Id account;
+    template <class V> void visit(V& v) { v(account); }
+};
+
 // keeper -> account process, one-way; what it is started with is in mailboxd/spawn.h. 0: no limit.
 struct SetQuota {
     static constexpr uint16_t kType = 0x0609;
