@@ -117,3 +117,24 @@ TEST_CASE("A3: a keeper that is away is told later who has no right any more") {
     CHECK(s.keeper.kicked ==
           std::vector<Id>{Id{0, 1}, Id{0, 2}, Id{0, 1}}); // all behind the session
 }
+
+TEST_CASE("a removed account is named to each keeper until one has put its mail away") {
+    Suite s;
+    const auto next_keeper = [&] {
+        s.keeper_end.drop("died");
+        settle(s);
+        s.keeper.kicked.clear();
+        auto [a, b] = socket_pair(SOCK_SEQPACKET);
+        s.keeper_end.attach(std::move(b));
+        s.service->keeper().attach(std::move(a));
+        settle(s);
+        return s.keeper.kicked;
+    };
+    REQUIRE(s.directory->remove_account(Id{0, 1}));
+    CHECK_FALSE(s.directory->remove_account(Id{0, 1}));
+    CHECK(next_keeper() == std::vector<Id>{Id{0, 1}});
+    CHECK(s.keeper.changed.back().is_nil()); // quotas, too
+    CHECK(next_keeper() == std::vector<Id>{Id{0, 1}});
+    s.service->account_buried(Id{0, 1});
+    CHECK(next_keeper().empty());
+}

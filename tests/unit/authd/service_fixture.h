@@ -54,7 +54,8 @@ struct Keeper {
     ipc::Service service = ipc::Service::local;
     bool attaches = true;
     std::string reason = "busy";
-    std::vector<Id> kicked; // since the last session
+    std::vector<Id> kicked;    // since the last session
+    std::vector<Id> changed{}; // nil: any may have
     std::function<void()> before_answer;
     std::string protocol_bytes;
     task<ipc::AttachAnswer> attach(ipc::AttachSession message) {
@@ -66,6 +67,7 @@ struct Keeper {
         co_return ipc::AttachAnswer{attaches, attaches ? "" : reason};
     }
     void kick(ipc::KickAccount message) { kicked.push_back(message.account); }
+    void account_changed(ipc::AccountChanged message) { changed.push_back(message.account); }
 };
 
 struct Suite {
@@ -90,6 +92,7 @@ struct Suite {
         auto [c, d] = socket_pair(SOCK_SEQPACKET);
         keeper_end.on<ipc::AttachSession>(keeper, &Keeper::attach);
         keeper_end.on<ipc::KickAccount>(keeper, &Keeper::kick);
+        keeper_end.on<ipc::AccountChanged>(keeper, &Keeper::account_changed);
         service->keeper().attach(std::move(c));
         keeper_end.attach(std::move(d));
         directory->add_domain("example.test");
