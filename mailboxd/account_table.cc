@@ -153,6 +153,7 @@ void AccountTable::lost(Resident& resident) {
         const bool pause = resident.crashes.crashed(resident.ending_since_ms);
         log::Event("account.process_lost", log::Level::error)
             .with("account", resident.facts.address)
+            .with("directory", resident.account.text())
             .with("paused", pause ? "yes" : "no");
     }
     resident.state = State::ending;
