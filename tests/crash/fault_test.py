@@ -428,7 +428,7 @@ class A_Faults(unittest.TestCase):
                 print("%s: %s; never came: %s" % (name, dict(sweep.figures), sweep.silent))
                 totals.update(sweep.figures)
                 silent += sweep.silent
-                self.assertEqual(progress.failures(name), [])
+                self.assertEqual(progress.failures(name), [], progress.path)
                 self.assertEqual(without_faults(sweep.figures, sweep.silent, SILENT_MAX_OF_ONE),
                                  [])
         if all(running.result().is_complete for running in sweeps.values()):
