@@ -10,6 +10,7 @@ from unittest import mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 import fault_test  # noqa: E402
+import power_test  # noqa: E402
 import suite  # noqa: E402
 from image import SuiteOnImage  # noqa: E402
 from progress import Progress  # noqa: E402
@@ -103,6 +104,24 @@ class Faults(unittest.TestCase):
             self.assertEqual(chosen, sweep.choose(list(possible)))
         ways = Counter(fault_test.is_cut("append", fault) for fault in chosen)
         self.assertEqual(ways, {True: fault_test.CHOSEN // 2, False: fault_test.CHOSEN // 2})
+
+
+class Slices(unittest.TestCase):
+    def test_one_that_failed_is_neither_repeated_nor_forgotten(self):
+        directory = self.enterContext(tempfile.TemporaryDirectory())
+        campaign, seeds = power_test.A_Power("test_ext4"), []
+
+        def play(_, cuts, seed):
+            seeds.append(seed)
+            if len(seeds) == 2:
+                raise AssertionError("lost")
+            return Counter({"cuts": cuts, "least in flight": 20})
+        with (mock.patch.object(power_test, "Progress", lambda test: Progress(test, directory, "c1")),
+              mock.patch.object(power_test, "CUTS", 40), mock.patch.object(campaign, "slice", play)):
+            for _ in range(3):
+                with self.assertRaisesRegex(AssertionError, "lost"), mock.patch("builtins.print"):
+                    campaign.cuts("ext4")
+        self.assertEqual([seed.split()[1] for seed in seeds], ["0", "10", "20", "30"])
 
 
 class TheProgress(unittest.TestCase):
