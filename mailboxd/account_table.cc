@@ -154,6 +154,7 @@ void AccountTable::lost(Resident& resident) {
         const bool pause = resident.crashes.crashed(resident.ending_since_ms);
         log::Event("account.process_lost", log::Level::error)
             .with("account", resident.facts.address)
+            .with("directory", resident.account.text())
             .with("paused", pause ? "yes" : "no");
     }
     // It may have made room and not said so; and what it refused, nobody remembers now.

@@ -46,5 +46,6 @@ int main() {
     control.report_ready(isolation.missing());
     loop.run();
     nursery.cancel();
+    zygote.end();
     ::_exit(0); // what still waits ends with the process
 }

@@ -10,7 +10,8 @@ namespace tambo::mailboxd {
 
 class Zygote {
   public:
-    // Forks the zygote, which enters its sandbox and then only waits for Spawn. mail: the directory
+    // Forks the zygote, which enters its sandbox and then only waits for Spawn, and for
+    // processes that end: an event says how, if it was not well. mail: the directory
     // of all accounts. To be called while the process has one thread and no loop.
     static Zygote start(const sandbox::Identity& identity, int mail);
 
@@ -19,6 +20,9 @@ class Zygote {
 
     // false: the zygote is gone, and the keeper must end too.
     bool spawn(const Spawn& order);
+    // Nothing is spawned any more. Returns when the zygote has said how its last processes ended,
+    // or after a second.
+    void end();
     // Readable when the zygote has ended.
     int fd() const { return socket_.get(); }
 

@@ -2,12 +2,12 @@
 #include "master/children.h"
 
 #include "common/base/check.h"
-#include "common/base/text.h"
 #include "common/ipc/boot.h"
 #include "common/sys/clock.h"
 #include "common/sys/error.h"
 #include "common/sys/fdpass.h"
 #include "common/sys/log.h"
+#include "common/sys/wait_status.h"
 
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -26,11 +26,6 @@ constexpr int64_t kReadyWithin_ms = 60'000;
 // that stay for days cannot pile up processes.
 constexpr size_t kRetiredMax = 32;
 constexpr int64_t kRetiredGrace_ms = 30'000;
-
-std::string describe(int status) {
-    if (WIFSIGNALED(status)) return cat("signal ", WTERMSIG(status));
-    return cat("status ", WEXITSTATUS(status));
-}
 
 } // namespace
 
@@ -189,7 +184,7 @@ void Children::ended(std::unique_ptr<Child> child, int status) {
     log::Event("process.ended", expected && clean ? log::Level::info : log::Level::error)
         .with("process", child->instance)
         .with("pid", int64_t{child->pid})
-        .with("how", describe(status));
+        .with("how", wait_status_text(status));
     const bool at_shutdown = stage_stopped_[static_cast<size_t>(child->service.stage)];
     // The first one has left nothing behind if it had not begun.
     const bool touched_storage = child->service.storage && (child->wired || restarts(*child) > 0);

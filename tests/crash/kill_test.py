@@ -15,7 +15,7 @@ from collections import Counter
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 from ledger import (Ledger, Sender, Sink, accepts_within, connect_mx,  # noqa: E402
                     connect_submission, queue_is_empty, read_mailboxes)
-from suite import Suite, SuiteError, wait_for  # noqa: E402
+from suite import Suite, SuiteError, crashes, wait_for  # noqa: E402
 
 PROCESSES = ["logd", "keyd", "dnsd", "authd", "keeper", "zygote", "account", "deliverd", "queued",
              "relayd.", "mx.", "submit.", "imapd.", "pop3d.", "master"]
@@ -118,6 +118,7 @@ class Kill(unittest.TestCase):
                 self.assertIsNotNone(took, "no 250 within 20 s after %s was killed\n%s"
                                      % (process, self.suite.log_tail()))
                 slowest[process] = max(took, slowest.get(process, 0))
+            self.assertEqual(crashes(self.suite.events()), [])
         sent, seconds = len(self.ledger.acknowledged), time.monotonic() - self.began
         for sender in self.senders:
             sender.stop()
@@ -137,6 +138,7 @@ class Kill(unittest.TestCase):
         wait_for(lambda: queue_is_empty(self.suite), 120, "the queue to become empty")
         mailboxes = read_mailboxes(self.suite, self.suite.users)
         complaints, doubled = self.ledger.check(mailboxes, self.sink.counts)
+        complaints += crashes(self.suite.events())
         before_ms, after_ms = self.window()
         print("figures: %d acknowledged (%.0f/s), %d refused, %d unknown, %d doubled at the sink"
               % (len(self.ledger.acknowledged), rate, len(self.ledger.refused),

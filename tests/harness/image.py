@@ -89,13 +89,39 @@ class SuiteOnImage(Suite):
         os.mkdir(self.dir, 0o755)
         self.image = image
         self.state = os.path.join(image.top, "state")
+        self.known = []  # events
+        self.offset = 0  # where in the log what is not known yet begins
 
     def lose_power(self):
         """Until mount() and start_master() there is nothing: the suite is gone, and its disk as the
         cut left it."""
+        self.events()
         self.image.cut()
-        self.kill()
+        if self.process is not None:
+            self.kill()
         self.image.unmount()
+
+    def launch_master(self):
+        # A cut took the end of the log; the next event goes on where the last line was torn.
+        self.offset = min(self.offset, self.whole_lines(0)[1])
+        super().launch_master()
+
+    def whole_lines(self, offset):
+        """Of the log from there on, and where they end."""
+        if not os.path.exists(self.log_file()):
+            return [], offset
+        with open(self.log_file(), "rb") as f:
+            f.seek(offset)
+            text = f.read()
+        text = text[:text.rfind(b"\n") + 1]
+        return text.decode(errors="replace").split("\n")[:-1], offset + len(text)
+
+    def events(self):
+        """All since the beginning: those, too, that a cut has taken from the log. Reads what is new,
+        so that it costs little just before a cut."""
+        lines, self.offset = self.whole_lines(self.offset)
+        self.known += lines
+        return list(self.known)
 
     def start_again(self):
         self.image.mount()

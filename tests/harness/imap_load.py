@@ -268,6 +268,14 @@ class Changer(Client):
         self.mine.remove(message)
 
 
+def can_change(imap):
+    """Whether a message can come, be flagged and go, in a mailbox that observe() does not look at."""
+    imap.create("Probe")  # unless it is there
+    answers = [imap.append("Probe", None, None, b"Subject: probe\r\n\r\nx\r\n"),
+               imap.select("Probe"), imap.store("1:*", "+FLAGS", "(\\Deleted)"), imap.expunge()]
+    return all(answer == "OK" for answer, _ in answers)
+
+
 class Found:
     """What lies in the mailboxes."""
 

@@ -2,7 +2,7 @@
 from image import Image, SuiteOnImage
 from imap_load import Changes, Uids, observe
 from ledger import Ledger, Sink, queue_is_empty
-from suite import SuiteError, wait_for
+from suite import SuiteError, crashes, wait_for
 
 
 class Rig:
@@ -29,6 +29,7 @@ class Rig:
 
     def lose_power(self):
         """Until start_again()."""
+        self.suite.events()  # what is answered meanwhile counts
         self.power_is_off(True)
         self.suite.lose_power()
 
@@ -57,7 +58,8 @@ class Rig:
         fsck = self.suite.tambo("fsck", check=False)
         if fsck.returncode != 0:
             complaints.append("fsck: " + fsck.stdout + fsck.stderr)
-        complaints += [line for line in self.suite.events() if " process.crash_loop " in line]
+        events = self.suite.events()
+        complaints += [line for line in events if " process.crash_loop " in line] + crashes(events)
         return complaints
 
     def everything_is_read(self):

@@ -7,6 +7,7 @@ import atexit
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -92,6 +93,14 @@ def ensure_users():
                     "--shell", "/usr/sbin/nologin"] if kind == "u" else ["groupadd", "--system"])
         # Two suites may start at once: whoever comes second finds it made.
         subprocess.run([*command, name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def crashes(lines):
+    """Events of processes that ended by a signal that nobody sent: tests and master send only 9 and
+    15."""
+    ended = re.compile(r' (?:process\.ended|account\.process_ended) .*how="signal (\d+)"')
+    return [line for line in lines
+            if (found := ended.search(line)) and int(found.group(1)) not in (9, 15)]
 
 
 def toml_string(text):
@@ -276,11 +285,13 @@ class Suite:
                 return int(row["pid"])
         raise SuiteError("no process " + instance)
 
+    def log_file(self):
+        return os.path.join(self.state, "log", "events.log")
+
     def events(self):
-        path = os.path.join(self.state, "log", "events.log")
-        if not os.path.exists(path):
+        if not os.path.exists(self.log_file()):
             return []
-        with open(path, errors="replace") as f:
+        with open(self.log_file(), errors="replace") as f:
             return f.read().splitlines()
 
     def log_tail(self):

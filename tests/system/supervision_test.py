@@ -1,6 +1,7 @@
 """The real suite under master: its sandboxes, death of every daemon, reload, shutdown, epoch.
 
 Runs the release build: sanitizers have no seccomp filter."""
+import imaplib
 import json
 import os
 import pty
@@ -8,6 +9,7 @@ import select
 import signal
 import smtplib
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -45,6 +47,10 @@ def is_alive(pid):
         return status_of(pid).get("State", "Z")[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def children(pid):
+    return [int(child) for child in proc(pid, "task/%d/children" % pid).split()]
 
 
 def greeting(port):
@@ -153,6 +159,37 @@ class Running(unittest.TestCase):
         os.kill(keeper, signal.SIGKILL)
         wait_for(lambda: os.path.isdir(mail + ".deleted"), what="the directory to be put away")
         self.assertFalse(os.path.exists(mail))
+
+    def account_process(self, user):
+        """Of a session that begins, and the session."""
+        def accounts():
+            return {pid for zygote in children(self.pids()["keeper"]) for pid in children(zygote)}
+        for order in ("disable", "enable"):  # ends its sessions
+            self.suite.tambo("user", order, user[0])
+        wait_for(lambda: not any(is_alive(pid) for pid in accounts()), what="no account process")
+        imap = imaplib.IMAP4("127.0.0.1", self.suite.ports["imap"])
+        imap.starttls(ssl.create_default_context(cafile=self.suite.ca))
+        self.addCleanup(imap.shutdown)
+        imap.login(*user)
+        (pid,) = [pid for pid in accounts() if is_alive(pid)]
+        return pid
+
+    def ends_of(self, pid):
+        return [line for line in self.suite.events()
+                if " account.process_ended " in line and 'pid="%d"' % pid in line]
+
+    def test_the_log_says_how_an_account_process_ended(self):
+        wait_for(self.all_run, what="all to be ready")
+        address = self.suite.users[0][0]
+        well = self.account_process(self.suite.users[0])
+        ill = self.account_process(self.suite.users[0])
+        os.kill(ill, signal.SIGABRT)
+        (line,) = wait_for(lambda: self.ends_of(ill), what="the event")
+        self.assertIn('how="signal 6"', line)
+        (account,) = [row.split("\t")[-1] for row in self.suite.tambo("user", "list").splitlines()
+                      if row.startswith(address)]
+        self.assertIn('directory="%s"' % account, line)
+        self.assertEqual(self.ends_of(well), [])
 
     def test_reload(self):
         suite = self.suite
