@@ -47,6 +47,8 @@ int main() {
     service.local_door().listen(boot.take_listener("submit"));
 
     authd::take_files(service, control, boot);
+    directory.on_fault = [&](const std::string& what) { control.report_fault(what); };
+    control.on_storage_state = [&](bool read_only) { directory.set_read_only(read_only); };
     control.on_configure = [&](const ipc::Configure& message) {
         if (auto fresh = ipc::decode<conf::AuthdConfig>(message.config)) service.configure(*fresh);
     };

@@ -319,9 +319,13 @@ Transaction::~Transaction() {
 void Transaction::commit() {
     try {
         database_.run("COMMIT");
-    } catch (const IoError&) {
+    } catch (const DbError& error) {
+        // A sync that found the disk full was a failed sync: the kernel gives up what it could not
+        // write, and says so only once.
+        const bool sync_failed = error.code() == SQLITE_IOERR_FSYNC;
+        if (error.kind() != DbError::Kind::io && !sync_failed) throw;
         database_.void_failed_commit();
-        throw;
+        throw IoError(error.code(), error.what());
     }
     open_ = false;
 }
