@@ -43,7 +43,6 @@ int main() {
     }
     ipc::AdminServer admin_server(nursery, boot.take_listener("control"));
     authd::Admin admin(service, admin_server);
-
     service.local_door().listen(boot.take_listener("submit"));
 
     authd::take_files(service, control, boot);

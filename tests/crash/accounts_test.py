@@ -35,7 +35,7 @@ class Accounts(unittest.TestCase):
 
     def log_in(self, rig):
         with logged_in(rig.suite, *fault_test.USERS[0]) as imap:
-            self.assertEqual(imap.select("INBOX")[0], "OK")
+            self.assertEqual(imap.select("INBOX", readonly=True)[0], "OK")
 
     def set_quota(self, rig, quota):
         return rig.suite.tambo("user", "quota", ADDRESSES[0], quota, check=False)

@@ -21,7 +21,7 @@ using namespace tambo::db;
 
 namespace {
 
-int sync_fails = 0; // with this error
+int sync_fails = 0;             // with this error
 std::string_view open_fails_of; // end of a path
 int open_fails_with = 0;        // the next time that it is opened for writing
 
