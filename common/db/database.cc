@@ -319,13 +319,9 @@ Transaction::~Transaction() {
 void Transaction::commit() {
     try {
         database_.run("COMMIT");
-    } catch (const DbError& error) {
-        // A sync that found the disk full was a failed sync: the kernel gives up what it could not
-        // write, and says so only once.
-        const bool sync_failed = error.code() == SQLITE_IOERR_FSYNC;
-        if (error.kind() != DbError::Kind::io && !sync_failed) throw;
+    } catch (const IoError&) {
         database_.void_failed_commit();
-        throw IoError(error.code(), error.what());
+        throw;
     }
     open_ = false;
 }
