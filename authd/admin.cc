@@ -71,18 +71,39 @@ void Admin::add(ipc::AdminServer& server, const char* name, Verb verb) {
     });
 }
 
-ipc::AdminAnswer Admin::run(Verb verb, const Words& words) {
+// What became of a change that the database refused.
+std::string Admin::text_of(const db::DbError& error) {
+    using Kind = db::DbError::Kind;
+    const bool failed = error.kind() == Kind::io;
+    if (failed && service_.directory().failed_change_may_return()) {
+        return cat("the disk has failed; look when it works again whether this was changed: ",
+                   error.what());
+    }
+    if (failed || error.kind() == Kind::read_only) {
+        return cat("the disk has failed, nothing was changed: ", error.what());
+    }
+    if (error.kind() == Kind::full) {
+        return cat("the disk is full, nothing was changed: ", error.what());
+    }
+    return error.what();
+}
+
+ipc::AdminAnswer Admin::answer_of(const std::function<ipc::AdminAnswer()>& step) {
     ipc::AdminAnswer answer;
     try {
-        return (this->*verb)(words);
+        return step();
     } catch (const Refused& refused) {
         answer.exit_code = refused.exit_code;
         answer.error = refused.text;
     } catch (const db::DbError& error) {
         answer.exit_code = EX_IOERR;
-        answer.error = error.what();
+        answer.error = text_of(error);
     }
     return answer;
+}
+
+ipc::AdminAnswer Admin::run(Verb verb, const Words& words) {
+    return answer_of([&] { return (this->*verb)(words); });
 }
 
 } // namespace tambo::authd

@@ -18,8 +18,10 @@ class Admin {
     using Words = std::vector<std::string>;
     using Verb = ipc::AdminAnswer (Admin::*)(const Words& words);
     void add(ipc::AdminServer& server, const char* name, Verb verb);
-    // Runs a verb; refusals and database errors become exit codes.
     ipc::AdminAnswer run(Verb verb, const Words& words);
+    // What step answers; refusals and database errors that it throws become exit codes.
+    ipc::AdminAnswer answer_of(const std::function<ipc::AdminAnswer()>& step);
+    std::string text_of(const db::DbError& error);
 
     // admin_domains.cc
     ipc::AdminAnswer domain_list(const Words& words);

@@ -174,27 +174,24 @@ ipc::AdminAnswer Admin::alias_add(const Words& words) {
         }
         if (!alias_target(alias, target)) targets.push_back(alias.target);
     }
-    size_t added = 0;
-    for (const auto& target : targets) {
-        alias.target = target;
-        added += service_.directory().add_alias(alias);
+    if (!service_.directory().add_aliases(alias.local, alias.domain, targets)) {
+        throw Refused{EX_CANTCREAT, "the alias has these targets already"};
     }
-    if (added == 0) throw Refused{EX_CANTCREAT, "the alias has these targets already"};
     return {};
 }
 
 ipc::AdminAnswer Admin::alias_remove(const Words& words) {
     const Alias alias = alias_of(word(words, 0, "ALIAS"));
-    size_t removed = 0;
-    if (words.size() == 1) {
-        removed = service_.directory().remove_alias(alias.local, alias.domain, "");
-    }
+    std::vector<std::string> targets;
+    if (words.size() == 1) targets = service_.directory().alias_targets(alias.local, alias.domain);
     for (size_t i = 1; i < words.size(); ++i) {
         const auto target = alias_target(alias, address_of(words[i]));
         if (!target) throw Refused{EX_NOUSER, cat(words[0], " does not go to ", words[i])};
-        removed += service_.directory().remove_alias(alias.local, alias.domain, *target);
+        targets.push_back(*target);
     }
-    if (removed == 0) throw Refused{EX_NOUSER, cat("no alias ", words[0])};
+    if (!service_.directory().remove_aliases(alias.local, alias.domain, targets)) {
+        throw Refused{EX_NOUSER, cat("no alias ", words[0])};
+    }
     return {};
 }
 

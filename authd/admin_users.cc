@@ -164,20 +164,17 @@ task<ipc::AdminAnswer> Admin::user_add(ipc::AdminRequest request, ipc::Asker) {
     credential.verifier =
         co_await service_.workers().run([&password] { return hash_password(password); });
     wipe(password);
-    ipc::AdminAnswer answer;
-    try {
+    auto answer = answer_of([&] {
         // Looked at anew: others have been served meanwhile.
         const Account account = account_to_add(request.words);
         if (!service_.directory().add_account(account, credential)) {
-            co_return refusal(EX_CANTCREAT, cat("account ", account.address, " exists already"));
+            return refusal(EX_CANTCREAT, cat("account ", account.address, " exists already"));
         }
-        answer.columns = {"address", "id"};
-        answer.rows.push_back({account.address, account.id.text()});
-    } catch (const Refused& refused) {
-        answer = refusal(refused.exit_code, refused.text);
-    } catch (const db::DbError& error) {
-        answer = refusal(EX_IOERR, error.what());
-    }
+        ipc::AdminAnswer made;
+        made.columns = {"address", "id"};
+        made.rows.push_back({account.address, account.id.text()});
+        return made;
+    });
     co_return answer;
 }
 
@@ -193,16 +190,12 @@ task<ipc::AdminAnswer> Admin::password_set(ipc::AdminRequest request, ipc::Asker
     credential.verifier =
         co_await service_.workers().run([&password] { return hash_password(password); });
     wipe(password);
-    ipc::AdminAnswer answer;
-    try {
+    auto answer = answer_of([&] {
         const Account account = require_account(request.words[0]);
         service_.directory().set_credential(account.id, credential);
         service_.account_changed(account.id, false);
-    } catch (const Refused& refused) {
-        answer = refusal(refused.exit_code, refused.text);
-    } catch (const db::DbError& error) {
-        answer = refusal(EX_IOERR, error.what());
-    }
+        return ipc::AdminAnswer{};
+    });
     co_return answer;
 }
 

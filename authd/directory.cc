@@ -1,10 +1,15 @@
 #include "authd/directory.h"
 
+#include "common/base/text.h"
+
 #include <array>
+#include <utility>
 
 namespace tambo::authd {
 
 namespace {
+
+constexpr int64_t kWalPagesMax = 2048; // 8 MiB, then the log is copied into the file
 
 constexpr std::array<std::string_view, 2> kSteps{R"sql(
 CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -43,7 +48,7 @@ CREATE TABLE credential (
 );
 CREATE INDEX credential_account ON credential (account);
 )sql",
-                                                   R"sql(
+                                                 R"sql(
 CREATE TABLE removed_account (id BLOB PRIMARY KEY, removed_ms INTEGER NOT NULL) WITHOUT ROWID;
 )sql"};
 
@@ -98,7 +103,8 @@ std::vector<Domain> Directory::domains() {
     static const std::string sql = std::string(kDomainColumns) + "ORDER BY name";
     auto row = database_.prepare(sql);
     std::vector<Domain> all;
-    while (row.step()) all.push_back(read_domain(row));
+    while (row.step())
+        all.push_back(read_domain(row));
     return all;
 }
 
@@ -125,16 +131,17 @@ std::vector<Account> Directory::accounts(std::string_view domain) {
     auto row = database_.prepare(sql);
     row.bind_all(domain);
     std::vector<Account> all;
-    while (row.step()) all.push_back(read_account(row));
+    while (row.step())
+        all.push_back(read_account(row));
     return all;
 }
 
-std::vector<std::string> Directory::alias_targets(std::string_view local,
-                                                  std::string_view domain) {
+std::vector<std::string> Directory::alias_targets(std::string_view local, std::string_view domain) {
     auto row = database_.prepare("SELECT target FROM alias WHERE domain = ?1 AND local = ?2");
     row.bind_all(domain, local);
     std::vector<std::string> targets;
-    while (row.step()) targets.emplace_back(row.text(0));
+    while (row.step())
+        targets.emplace_back(row.text(0));
     return targets;
 }
 
@@ -144,8 +151,8 @@ std::vector<Alias> Directory::aliases(std::string_view domain) {
     row.bind_all(domain);
     std::vector<Alias> all;
     while (row.step()) {
-        all.push_back(Alias{std::string(row.text(0)), std::string(row.text(1)),
-                            std::string(row.text(2))});
+        all.push_back(
+            Alias{std::string(row.text(0)), std::string(row.text(1)), std::string(row.text(2))});
     }
     return all;
 }
@@ -175,52 +182,94 @@ std::optional<std::string> Directory::setting(std::string_view key) {
     return std::string(row.text(0));
 }
 
+// ---- changes
+
+void Directory::fail(const std::string& what) {
+    if (!std::exchange(failed_, true) && on_fault) on_fault(what);
+}
+
+// One transaction, so that what was refused does not come back when the file is next opened.
+bool Directory::change(const std::function<bool()>& statements) {
+    if (failed_ || read_only_) {
+        throw db::DbError(db::DbError::Kind::read_only, 0,
+                          cat(database_.path(), ": locked until the disk works again"));
+    }
+    bool changed = false;
+    try {
+        db::Transaction transaction(database_);
+        changed = statements();
+        if (changed) transaction.commit();
+    } catch (const db::IoError& error) {
+        fail(error.what());
+        throw;
+    }
+    if (changed) keep_short();
+    return changed;
+}
+
+// The change is durable already: what goes wrong here concerns the next one.
+void Directory::keep_short() {
+    if (database_.wal_pages() <= kWalPagesMax) return;
+    try {
+        database_.checkpoint();
+    } catch (const db::DbError& error) {
+        if (error.kind() == db::DbError::Kind::io) fail(error.what());
+    }
+}
+
 bool Directory::add_domain(std::string_view name) {
-    database_.run("INSERT OR IGNORE INTO domain (name, created_ms) VALUES (?1, ?2)", name,
-                  clock_.now().ms);
-    return database_.changes() > 0;
+    return change([&] {
+        database_.run("INSERT OR IGNORE INTO domain (name, created_ms) VALUES (?1, ?2)", name,
+                      clock_.now().ms);
+        return database_.changes() > 0;
+    });
 }
 
 bool Directory::remove_domain(std::string_view name) {
-    database_.run("DELETE FROM domain WHERE name = ?1"
-                  " AND NOT EXISTS (SELECT 1 FROM account WHERE domain = ?1)"
-                  " AND NOT EXISTS (SELECT 1 FROM alias WHERE domain = ?1)",
-                  name);
-    return database_.changes() > 0;
+    return change([&] {
+        database_.run("DELETE FROM domain WHERE name = ?1"
+                      " AND NOT EXISTS (SELECT 1 FROM account WHERE domain = ?1)"
+                      " AND NOT EXISTS (SELECT 1 FROM alias WHERE domain = ?1)",
+                      name);
+        return database_.changes() > 0;
+    });
 }
 
 bool Directory::set_domain_disabled(std::string_view name, bool disabled) {
-    database_.run("UPDATE domain SET disabled = ?2 WHERE name = ?1", name, disabled);
-    return database_.changes() > 0;
+    return change([&] {
+        database_.run("UPDATE domain SET disabled = ?2 WHERE name = ?1", name, disabled);
+        return database_.changes() > 0;
+    });
 }
 
 bool Directory::add_account(const Account& a, const Credential& credential) {
-    db::Transaction transaction(database_);
-    database_.run("INSERT OR IGNORE INTO account (id, local, domain, address, created_ms,"
-                  " quota_bytes, quota_messages) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                  a.id, a.local, a.domain, a.address, clock_.now().ms, a.quota_bytes,
-                  a.quota_messages);
-    if (database_.changes() == 0) return false;
-    set_credential(a.id, credential);
-    transaction.commit();
-    return true;
+    return change([&] {
+        database_.run("INSERT OR IGNORE INTO account (id, local, domain, address, created_ms,"
+                      " quota_bytes, quota_messages) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                      a.id, a.local, a.domain, a.address, clock_.now().ms, a.quota_bytes,
+                      a.quota_messages);
+        if (database_.changes() == 0) return false;
+        replace_credential(a.id, credential);
+        return true;
+    });
 }
 
 bool Directory::remove_account(const Id& id) {
-    db::Transaction transaction(database_);
-    database_.run("DELETE FROM credential WHERE account = ?1", id);
-    database_.run("DELETE FROM account WHERE id = ?1", id);
-    if (database_.changes() == 0) return false;
-    database_.run("INSERT OR IGNORE INTO removed_account (id, removed_ms) VALUES (?1, ?2)", id,
-                  clock_.now().ms);
-    transaction.commit();
-    return true;
+    return change([&] {
+        database_.run("DELETE FROM credential WHERE account = ?1", id);
+        database_.run("DELETE FROM account WHERE id = ?1", id);
+        if (database_.changes() == 0) return false;
+        database_.run("INSERT OR IGNORE INTO removed_account (id, removed_ms) VALUES (?1, ?2)", id,
+                      clock_.now().ms);
+        return true;
+    });
 }
 
-void Directory::forget_removed(const Id& id) {
-    db::Transaction transaction(database_);
-    database_.run("DELETE FROM removed_account WHERE id = ?1", id);
-    transaction.commit();
+bool Directory::forget_removed(const Id& id) {
+    return change([&] {
+        database_.run("DELETE FROM removed_account WHERE id = ?1", id);
+        return database_.changes() > 0;
+    });
 }
 
 std::vector<Id> Directory::removed_accounts() {
@@ -232,19 +281,28 @@ std::vector<Id> Directory::removed_accounts() {
 }
 
 bool Directory::set_account_disabled(const Id& id, bool disabled) {
-    database_.run("UPDATE account SET disabled = ?2 WHERE id = ?1", id, disabled);
-    return database_.changes() > 0;
+    return change([&] {
+        database_.run("UPDATE account SET disabled = ?2 WHERE id = ?1", id, disabled);
+        return database_.changes() > 0;
+    });
 }
 
 bool Directory::set_quota(const Id& id, int64_t bytes, int64_t messages) {
-    database_.run("UPDATE account SET quota_bytes = ?2, quota_messages = ?3 WHERE id = ?1", id,
-                  bytes, messages);
-    return database_.changes() > 0;
+    return change([&] {
+        database_.run("UPDATE account SET quota_bytes = ?2, quota_messages = ?3 WHERE id = ?1", id,
+                      bytes, messages);
+        return database_.changes() > 0;
+    });
 }
 
-void Directory::set_credential(const Id& account, const Credential& c) {
-    std::optional<db::Transaction> own;
-    if (!database_.in_transaction()) own.emplace(database_);
+void Directory::set_credential(const Id& account, const Credential& credential) {
+    change([&] {
+        replace_credential(account, credential);
+        return true;
+    });
+}
+
+void Directory::replace_credential(const Id& account, const Credential& c) {
     database_.run("DELETE FROM credential WHERE account = ?1 AND kind = ?2 AND scope = ?3"
                   " AND label = ?4",
                   account, c.kind, c.scope, c.label);
@@ -253,28 +311,44 @@ void Directory::set_credential(const Id& account, const Credential& c) {
     database_.run("INSERT INTO credential (account, kind, verifier, scope, label, created_ms,"
                   " expires_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                   account, c.kind, c.verifier, c.scope, c.label, clock_.now().ms, expires);
-    if (own) own->commit();
 }
 
-bool Directory::add_alias(const Alias& alias) {
-    database_.run("INSERT OR IGNORE INTO alias (domain, local, target, created_ms)"
-                  " VALUES (?1, ?2, ?3, ?4)",
-                  alias.domain, alias.local, alias.target, clock_.now().ms);
-    return database_.changes() > 0;
+bool Directory::add_aliases(std::string_view local,
+                            std::string_view domain,
+                            const std::vector<std::string>& targets) {
+    return change([&] {
+        int64_t added = 0;
+        for (const auto& target : targets) {
+            database_.run("INSERT OR IGNORE INTO alias (domain, local, target, created_ms)"
+                          " VALUES (?1, ?2, ?3, ?4)",
+                          domain, local, target, clock_.now().ms);
+            added += database_.changes();
+        }
+        return added > 0;
+    });
 }
 
-bool Directory::remove_alias(std::string_view local,
-                             std::string_view domain,
-                             std::string_view target) {
-    database_.run("DELETE FROM alias WHERE domain = ?1 AND local = ?2 AND (?3 = '' OR target = ?3)",
-                  domain, local, target);
-    return database_.changes() > 0;
+bool Directory::remove_aliases(std::string_view local,
+                               std::string_view domain,
+                               const std::vector<std::string>& targets) {
+    return change([&] {
+        int64_t removed = 0;
+        for (const auto& target : targets) {
+            database_.run("DELETE FROM alias WHERE domain = ?1 AND local = ?2 AND target = ?3",
+                          domain, local, target);
+            removed += database_.changes();
+        }
+        return removed > 0;
+    });
 }
 
 void Directory::set_setting(std::string_view key, std::string_view value) {
-    database_.run("INSERT INTO setting (key, value) VALUES (?1, ?2)"
-                  " ON CONFLICT (key) DO UPDATE SET value = ?2",
-                  key, value);
+    change([&] {
+        database_.run("INSERT INTO setting (key, value) VALUES (?1, ?2)"
+                      " ON CONFLICT (key) DO UPDATE SET value = ?2",
+                      key, value);
+        return true;
+    });
 }
 
 } // namespace tambo::authd

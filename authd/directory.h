@@ -9,6 +9,7 @@
 #include "common/db/database.h"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,7 +66,9 @@ class Directory {
     std::optional<std::string> setting(std::string_view key);
     std::vector<Id> removed_accounts();
 
-    // ---- changes; false: there was nothing to change, or the name is taken
+    // ---- changes; false: there was nothing to change, or the name is taken. What throws has
+    // changed nothing, and after an IoError (RULES.md R2) everything does, for good: only a new
+    // process knows what is on the disk. Unless failed_change_may_return().
     bool add_domain(std::string_view name);
     bool remove_domain(std::string_view name); // only without accounts and aliases
     bool set_domain_disabled(std::string_view name, bool disabled);
@@ -73,18 +76,35 @@ class Directory {
     // Its credentials too; aliases that point to it stay. It is remembered as removed until
     // forget_removed(): its mail lies elsewhere.
     bool remove_account(const Id& id);
-    void forget_removed(const Id& id);
+    bool forget_removed(const Id& id);
     bool set_account_disabled(const Id& id, bool disabled);
     bool set_quota(const Id& id, int64_t bytes, int64_t messages);
     // Replaces the credentials of that kind and scope.
     void set_credential(const Id& account, const Credential& credential);
-    bool add_alias(const Alias& alias);
-    bool remove_alias(std::string_view local, std::string_view domain, std::string_view target);
+    bool add_aliases(std::string_view local,
+                     std::string_view domain,
+                     const std::vector<std::string>& targets);
+    bool remove_aliases(std::string_view local,
+                        std::string_view domain,
+                        const std::vector<std::string>& targets);
     void set_setting(std::string_view key, std::string_view value);
 
+    // While the storage is at fault, whoever found it, nothing is changed.
+    void set_read_only(bool read_only) { read_only_ = read_only; }
+    // The change that failed may be there when the file is next opened.
+    bool failed_change_may_return() const { return database_.failed_commit_may_return(); }
+    std::function<void(const std::string& what)> on_fault; // once
+
   private:
+    bool change(const std::function<bool()>& statements);
+    void replace_credential(const Id& account, const Credential& credential);
+    void keep_short();
+    void fail(const std::string& what);
+
     db::Database database_;
     Clock& clock_;
+    bool read_only_ = false;
+    bool failed_ = false;
 };
 
 } // namespace tambo::authd

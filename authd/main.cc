@@ -14,8 +14,9 @@
 
 using namespace tambo;
 
-int main() {
-    auto boot = ipc::Boot::from_master("authd");
+namespace {
+
+void serve(ipc::Boot& boot) {
     // What a hash needs goes back to the kernel with it: malloc would keep it for the next.
     ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
     const UniqueFd accounts = boot.take_file("accounts");
@@ -43,16 +44,32 @@ int main() {
     }
     ipc::AdminServer admin_server(nursery, boot.take_listener("control"));
     authd::Admin admin(service, admin_server);
-
     service.local_door().listen(boot.take_listener("submit"));
 
     authd::take_files(service, control, boot);
+    directory.on_fault = [&](const std::string& what) { control.report_fault(what); };
+    control.on_storage_state = [&](bool read_only) { directory.set_read_only(read_only); };
     control.on_configure = [&](const ipc::Configure& message) {
         if (auto fresh = ipc::decode<conf::AuthdConfig>(message.config)) service.configure(*fresh);
     };
     loop.every(60'000, [&] { service.throttle().tidy(); });
 
     control.report_ready(isolation.missing());
-    loop.run();
+    try {
+        loop.run();
+    } catch (const db::DbError& error) {
+        boot.fail(error.what()); // here: the service cannot go while coroutines wait in it
+    }
     nursery.finish();
+}
+
+} // namespace
+
+int main() {
+    auto boot = ipc::Boot::from_master("authd");
+    try {
+        serve(boot);
+    } catch (const db::DbError& error) {
+        boot.fail(error.what());
+    }
 }

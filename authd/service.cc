@@ -127,7 +127,12 @@ void Service::set_room(const Id& account, uint64_t refused_from_bytes) {
 }
 
 void Service::account_buried(const Id& account) {
-    directory_.forget_removed(account);
+    try {
+        directory_.forget_removed(account);
+    } catch (const db::DbError& error) {
+        // The next keeper hears of it again.
+        log::Event("auth.removal_kept", log::Level::error).with("error", error.what());
+    }
 }
 
 // Room is what the keeper says after it has asked.

@@ -58,7 +58,7 @@ class Children {
     void drain(Stage stage, int64_t grace_ms);
     void kill_stage(Stage stage);
     size_t count(Stage stage) const;
-    // After a storage fault: those that keep mail start anew, with the epoch of then.
+    // After a storage fault: those that keep mail or accounts start anew, with the epoch of then.
     void restart_storage();
 
     // Events of one child; a process that is already gone is no error.
@@ -85,7 +85,7 @@ class Children {
     std::function<void()> on_end; // a child has ended
     std::function<void(const std::string& name, ipc::DropOutcome outcome)> on_drop_taken;
     std::function<void(pid_t pid, int status)> on_stranger; // a child that is no daemon has ended
-    // After the shutdown: everybody who keeps mail was there and ended by itself with status 0.
+    // After the shutdown: who keeps mail or accounts was there and ended by itself with status 0.
     bool storage_ended_cleanly() const { return storage_ended_cleanly_; }
 
   private:

@@ -36,7 +36,7 @@ const std::array kServices{
             [](const PartSource& s) { return ipc::encode(conf::make_dnsd_config(s.config)); },
             "DNS"},
     Service{"authd", "authd", "_tambo-auth", Count::one, nullptr, Stage::service, "control submit",
-            "accounts aliases passwd", false,
+            "accounts aliases passwd", true,
             [](const PartSource& s) { return ipc::encode(conf::make_authd_config(s.config)); },
             "accounts"},
     Service{"keeper", "mailboxd", "_tambo-mail", Count::one, nullptr, Stage::store, "control",

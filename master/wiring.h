@@ -39,7 +39,7 @@ struct Service {
     Stage stage;
     std::string_view listeners;             // words: listen.* keys, "submit", "control"
     std::string_view files;                 // words: see files.h
-    bool storage;                           // keeps or moves mail: restarted after a storage fault
+    bool storage;                           // keeps mail or accounts: restarted after a fault
     std::string (*part)(const PartSource&); // encoded struct of common/conf/<daemon>_config.h
     std::string_view what;                  // for the picture
 };

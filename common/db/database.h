@@ -138,7 +138,8 @@ class Transaction {
     Transaction& operator=(const Transaction&) = delete;
 
     // Throws DbError; then everything is rolled back, and after an IoError, whose owner ends, also
-    // for whoever opens the file next (else failed_commit_may_return()).
+    // for whoever opens the file next (else failed_commit_may_return()). Its connection syncs
+    // nothing any more. A sync that found the disk full is an IoError, too.
     void commit();
 
   private:

@@ -31,7 +31,8 @@ class Control {
 
     // To master.
     void report_ready(const std::string& isolation = "");
-    // The storage is at fault; only from services that keep mail (master/wiring.cc).
+    // The storage is at fault; only from services that keep mail or accounts
+    // (master/wiring.cc).
     void report_fault(const std::string& what);
     void report_retired(uint32_t connections);
     void report_drop(const std::string& name, DropOutcome outcome);

@@ -125,8 +125,8 @@ struct Ready {
     }
 };
 
-// child -> master, only from those who keep mail: a failed fsync or another fault of the storage,
-// after which acknowledgements are no longer safe (RULES.md R2).
+// child -> master, only from those who keep mail or accounts: a failed fsync or another fault of
+// the storage, after which acknowledgements are no longer safe (RULES.md R2).
 struct Fault {
     static constexpr uint16_t kType = 0x0109;
     std::string what;

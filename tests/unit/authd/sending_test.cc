@@ -14,7 +14,7 @@ using namespace tambo::authd::test;
 
 TEST_CASE("a login sends as its own addresses only") {
     Suite s;
-    s.directory->add_alias(Alias{"sales", "example.test", "alice@example.test"});
+    s.directory->add_aliases("sales", "example.test", {"alice@example.test"});
     Login login;
     login.account = Id{0, 1};
     login.address = "alice@example.test";

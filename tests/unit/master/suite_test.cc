@@ -316,7 +316,8 @@ TEST_CASE("aliases reach authd when the file changes") {
     CHECK(rig.count("queued", "new file aliases root: alice") == 0);
 }
 
-TEST_CASE("a storage fault reaches everybody; when the disk is sound, those with mail start over") {
+TEST_CASE("a storage fault reaches everybody; when the disk is sound, those with mail or accounts "
+          "start over") {
     Rig rig;
     rig.start();
     const pid_t mx = rig.running("mx").pid, queued = rig.running("queued").pid;
@@ -328,7 +329,7 @@ TEST_CASE("a storage fault reaches everybody; when the disk is sound, those with
         [&] { return rig.suite->children().all_ready() && rig.pid_of("queued") != queued; });
     CHECK(rig.running("mx").pid == mx);
     CHECK(rig.around.epoch == 2);
-    for (const auto* instance : {"queued", "keeper", "deliverd"}) {
+    for (const auto* instance : {"queued", "keeper", "deliverd", "authd"}) {
         rig.run_until([&] { return rig.diary(instance).find(" epoch=2 ") != std::string::npos; });
     }
     rig.end();
@@ -336,7 +337,7 @@ TEST_CASE("a storage fault reaches everybody; when the disk is sound, those with
 }
 
 // RULES.md P8. Else whoever takes over a process that faces the network could stop all mail.
-TEST_CASE("a storage fault is believed only of those who keep mail") {
+TEST_CASE("a storage fault is believed only of those who keep mail or accounts") {
     Rig rig;
     rig.start();
     const pid_t mx = rig.running("mx").pid;
