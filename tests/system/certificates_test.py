@@ -147,17 +147,27 @@ class Certificates(unittest.TestCase):
                 self.assertEqual(self.served("submissions"), old)
 
     def test_keys_are_keyd_s_alone(self):
-        """The secret number of the key, in either byte order, is in keyd's memory and no other's."""
-        text = subprocess.run(["openssl", "pkey", "-in", os.path.join(self.tls_dir, "key.pem"),
-                               "-text", "-noout"], check=True, capture_output=True, text=True)
+        """The secret number of the key, in either byte order, is in keyd's memory and no other's,
+        and nobody has its file in memory."""
+        text = subprocess.run(["openssl", "pkey", "-in", self.key, "-text", "-noout"], check=True,
+                              capture_output=True, text=True)
         digits = text.stdout.split("priv:")[1].split("pub:")[0]
         secret = bytes.fromhex(re.sub(r"[\s:]", "", digits))[-32:]
+        with open(self.key, "rb") as f:
+            line = f.read().splitlines()[1]
         self.served("imaps")
+        for reload in (False, True):
+            if reload:
+                self.suite.tambo("reload")
+            self.look_for(secret, line)
+
+    def look_for(self, secret, line):
         for row in self.suite.status():
             with self.subTest(process=row["process"]):
                 memory = self.memory_of(row["pid"])
                 holds = secret in memory or secret[::-1] in memory
                 self.assertEqual(holds, row["process"] == "keyd")
+                self.assertFalse(line in memory, "the text of the file")
 
     def memory_of(self, pid):
         if os.geteuid() != 0:
