@@ -121,7 +121,7 @@ class Certificates(unittest.TestCase):
                                  for row in self.rows(one)), what="another " + one)
             for port in IMPLICIT:
                 with self.subTest(restarted=one, port=port):
-                    wait_for(lambda: self.serves(port, pem), 20, "a handshake on " + port)
+                    wait_for(lambda: self.serves(port, pem), what="a handshake on " + port)
 
     def rows(self, prefix):
         return [row for row in self.suite.status() if row["process"].startswith(prefix)]
