@@ -149,7 +149,8 @@ void Children::send_configuration(Child& child) {
 }
 
 void Children::send_files(Child& child, bool at_start) {
-    for (auto& file : open_files(child.service, around_.config, around_.directories)) {
+    auto files = open_files(child.service, around_.config, around_.tls, around_.directories);
+    for (auto& file : files) {
         if (!at_start && !may_change(file.name)) continue;
         child.control.send(ipc::OpenFile{std::move(file.name), std::move(file.fd)});
     }

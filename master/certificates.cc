@@ -3,6 +3,7 @@
 #include "common/base/check.h"
 #include "common/base/text.h"
 #include "common/crypto/certificate.h"
+#include "common/crypto/digest.h"
 #include "common/crypto/issue.h"
 #include "common/crypto/keys.h"
 #include "common/sys/error.h"
@@ -26,8 +27,12 @@ bool is_usable(int keys, const std::string& hostname) {
     const UniqueFd certificate(::openat(keys, kCertificate, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     const UniqueFd key(::openat(keys, kKey, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!certificate.valid() || !key.valid()) return false;
-    const auto chain =
-        parse_certificate_chain(read_whole(certificate.get(), kPemBytesMax, kCertificate));
+    const std::string pem = read_whole(certificate.get(), kPemBytesMax, kCertificate);
+    std::string key_pem = read_whole(key.get(), kPemBytesMax, kKey);
+    const bool fits = !check_server_certificate(pem, key_pem);
+    wipe(key_pem);
+    if (!fits) return false;
+    const auto chain = parse_certificate_chain(pem);
     return chain && !chain->empty() && chain->front().names_host(hostname);
 }
 

@@ -17,7 +17,7 @@ namespace tambo::master {
 std::vector<std::string> certificate_warnings(const conf::Config& config, UtcTime now);
 
 // Without tls.certificate: keys/self-signed.pem and keys/self-signed.key in config, made if they
-// are not there or name another host. Throws std::system_error.
+// are not there, do not fit each other or name another host. Throws std::system_error.
 void provide_certificate(conf::Config& config,
                          const Directories& directories,
                          const Users& users,

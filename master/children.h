@@ -19,7 +19,8 @@
 
 namespace tambo::master {
 
-// What daemons are made of; the suite keeps it and may change config, generation and epoch.
+// What daemons are made of; the suite keeps it and may change config, generation and epoch. What is
+// in tls is of config.
 struct Surroundings {
     conf::Config config;
     std::string smarthost_password;
@@ -35,6 +36,7 @@ struct Surroundings {
     const Executables& executables;
     LogPipes& log_pipes;
     std::vector<std::string> command = {}; // that starts master's next program
+    TlsFiles tls = {};
 };
 
 class Children {

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <utility>
 
 namespace tambo::master {
 
@@ -15,12 +16,12 @@ namespace {
 
 constexpr size_t kPasswordBytesMax = 4096;
 
-std::vector<NamedFile> numbered(std::string_view name, const std::vector<std::string>& paths) {
-    std::vector<NamedFile> files;
-    for (size_t i = 0; i < paths.size(); ++i) {
-        files.push_back({cat(name, ':', i + 1), open_or_throw(paths[i], O_RDONLY)});
+void add_numbered(std::vector<NamedFile>& files,
+                  std::string_view name,
+                  std::vector<UniqueFd> descriptors) {
+    for (size_t i = 0; i < descriptors.size(); ++i) {
+        files.push_back({cat(name, ':', i + 1), std::move(descriptors[i])});
     }
-    return files;
 }
 
 UniqueFd log_directory(const conf::Config& config, const Directories& directories) {
@@ -60,17 +61,16 @@ open_file(std::string_view word, const conf::Config& config, const Directories& 
     return {name, openat_or_throw(directories.get(word), ".", O_RDONLY | O_DIRECTORY)};
 }
 
-std::vector<NamedFile>
-open_files(const Service& service, const conf::Config& config, const Directories& directories) {
+std::vector<NamedFile> open_files(const Service& service,
+                                  const conf::Config& config,
+                                  const TlsFiles& tls,
+                                  const Directories& directories) {
     std::vector<NamedFile> files;
     for (const auto word : words(service.files)) {
         if (word == "key:*") {
-            for (auto& file : numbered("key", config.tls.key))
-                files.push_back(std::move(file));
+            add_numbered(files, "key", tls.keys());
         } else if (word == "certificate:*") {
-            for (auto& file : numbered("certificate", config.tls.certificate)) {
-                files.push_back(std::move(file));
-            }
+            add_numbered(files, "certificate", tls.certificates());
         } else {
             files.push_back(open_file(word, config, directories));
         }

@@ -1,5 +1,6 @@
 // master(8): the supervisor. Binds the ports, opens the files, starts the daemons, and is the only
 // one who reads the configuration. Never reads a byte from the network or of a message.
+#include "common/crypto/freed_memory.h"
 #include "common/ipc/admin.h"
 #include "common/sys/log.h"
 #include "master/admin.h"
@@ -12,6 +13,7 @@ using namespace tambo;
 
 int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
+    wipe_freed_crypto_memory(); // it looks whether keys fit, and is not the one who has them
     const master::Options options = master::options_or_exit({argv + 1, argv + argc});
     master::hold_signals();
     master::Setup setup = master::set_up_or_exit(options);

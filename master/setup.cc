@@ -69,6 +69,10 @@ void prepare_directory(Setup& setup, Inherited inherited) {
     setup.directories->make(*setup.users);
     const UtcTime now = SystemClock().now();
     provide_certificate(setup.config, *setup.directories, *setup.users, now);
+    setup.tls = TlsFiles(setup.config);
+    if (const auto wrong = setup.tls.problem(setup.request)) {
+        exit_with(EX_CONFIG, cat("master: ", *wrong));
+    }
     for (const auto& sentence : certificate_warnings(setup.config, now)) {
         std::fprintf(stderr, "master: warning: %s\n", sentence.c_str());
     }
@@ -138,7 +142,7 @@ Setup set_up_or_exit(const Options& options) {
     return setup;
 }
 
-Surroundings Setup::surroundings(LogPipes& log_pipes) const {
+Surroundings Setup::surroundings(LogPipes& log_pipes) {
     Surroundings around{config,
                         smarthost_password,
                         1,
@@ -151,7 +155,8 @@ Surroundings Setup::surroundings(LogPipes& log_pipes) const {
                         listeners,
                         *executables,
                         log_pipes,
-                        command};
+                        command,
+                        std::move(tls)};
     return around;
 }
 

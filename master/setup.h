@@ -21,6 +21,7 @@ struct Setup {
     conf::Request request;
     conf::Config config;
     std::string smarthost_password;
+    TlsFiles tls;
     bool foreground = false;
     std::vector<std::string> command; // how to start the next program of this process
     std::optional<Users> users;
@@ -29,7 +30,8 @@ struct Setup {
     std::optional<Epoch> epoch;
     Listeners listeners;
 
-    Surroundings surroundings(LogPipes& log_pipes) const;
+    // Once: what is in tls goes along.
+    Surroundings surroundings(LogPipes& log_pipes);
     // The reduced rights of master itself.
     void enter_sandbox() const;
     // After the shutdown: executes the program that is installed now, with our sockets and lock.

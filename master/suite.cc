@@ -207,19 +207,10 @@ Suite::Reload Suite::reload() {
     const conf::Loaded loaded = conf::load(request_);
     Reload result;
     result.report = loaded.report();
-    result.ok = loaded.config.has_value();
-    if (result.ok) {
+    if (loaded.config) {
         try {
-            conf::Config fresh = *loaded.config;
-            const auto waiting = keep_restart_keys(fresh, around_.config);
-            provide_certificate(fresh, around_.directories, around_.users, SystemClock().now());
-            around_.smarthost_password = read_smarthost_password(fresh);
-            around_.config = std::move(fresh);
-            for (const auto& key : waiting) {
-                result.report += cat(key, ": the change takes effect when tambo is restarted\n");
-            }
+            result.ok = accept(*loaded.config, result.report);
         } catch (const std::system_error& e) {
-            result.ok = false;
             result.report += cat(e.what(), '\n');
         }
     }
@@ -234,6 +225,24 @@ Suite::Reload Suite::reload() {
         .with("report", result.report);
     notifier_.ready(cat("serving as ", around_.config.hostname));
     return result;
+}
+
+// False, or an exception: nothing of it is taken.
+bool Suite::accept(conf::Config fresh, std::string& report) {
+    const auto waiting = keep_restart_keys(fresh, around_.config);
+    provide_certificate(fresh, around_.directories, around_.users, SystemClock().now());
+    TlsFiles tls(fresh);
+    if (const auto wrong = tls.problem(request_)) {
+        report += cat(*wrong, '\n');
+        return false;
+    }
+    around_.smarthost_password = read_smarthost_password(fresh);
+    around_.tls = std::move(tls);
+    around_.config = std::move(fresh);
+    for (const auto& key : waiting) {
+        report += cat(key, ": the change takes effect when tambo is restarted\n");
+    }
+    return true;
 }
 
 void Suite::storage_fault(const std::string& what) {

@@ -68,6 +68,7 @@ class Suite {
     void crash_loop(const std::string& instance);
     void storage_fault(const std::string& what);
     task<> check_storage();
+    bool accept(conf::Config fresh, std::string& report);
     void child_ended();
     void stranger_ended(pid_t pid, int status);
     void begin_shutdown();

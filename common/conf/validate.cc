@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstring>
 #include <system_error>
 
 namespace tambo::conf {
@@ -62,6 +63,7 @@ void check_tls(const Config& config, const Request& request, Findings& findings)
         }
         if (!certificate || !key || !request.check_certificate) continue;
         const auto wrong = request.check_certificate(*certificate, *key);
+        explicit_bzero(key->data(), key->size());
         if (!wrong) continue;
         findings.push_back({"tls.certificate", Severity::error,
                             cat("tls.certificate: ", certificates[i], ": ", *wrong)});

@@ -12,12 +12,17 @@
 
 namespace tambo {
 
+namespace {
+constexpr size_t kStep = 16384;
+} // namespace
+
 std::string read_whole(int fd, size_t max_bytes, const std::string& name) {
     std::string content;
+    content.reserve(2 * kStep); // a key is not left behind in memory that was too small
     for (;;) {
         const size_t old_size = content.size();
-        content.resize(old_size + 16384);
-        const ssize_t n = ::pread(fd, content.data() + old_size, 16384,
+        content.resize(old_size + kStep);
+        const ssize_t n = ::pread(fd, content.data() + old_size, kStep,
                                   static_cast<off_t>(old_size));
         if (n < 0 && errno == EINTR) {
             content.resize(old_size);

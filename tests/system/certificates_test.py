@@ -2,6 +2,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -34,6 +35,7 @@ class Certificates(unittest.TestCase):
         self.addCleanup(self.suite.destroy)
         self.suite.start()
         self.tls_dir = os.path.join(directory, "tls")
+        self.cert, self.key = (os.path.join(self.tls_dir, name) for name in ("cert.pem", "key.pem"))
 
     def served(self, port, algorithms=None):
         """The PEM of the certificate that a client of this port is shown."""
@@ -64,9 +66,7 @@ class Certificates(unittest.TestCase):
         before = {row["process"]: row["pid"] for row in self.suite.status()}
         old = self.served("imaps")
         pair = make_pair(self.tls_dir, "fresh", "ec")
-        # The same file names, as an ACME client leaves them.
-        shutil.copy(pair[0], os.path.join(self.tls_dir, "cert.pem"))
-        shutil.copy(pair[1], os.path.join(self.tls_dir, "key.pem"))
+        self.write_over(*pair)
         self.assertEqual(self.served("imaps"), old, "nothing changes before the reload")
         self.suite.tambo("reload")
         for port in IMPLICIT:
@@ -74,6 +74,57 @@ class Certificates(unittest.TestCase):
         after = {row["process"]: row["pid"] for row in self.suite.status()}
         for name in ("keyd", "mx.0", "submit.0", "authd", "queued"):
             self.assertEqual(after[name], before[name], name + " was restarted")
+
+    def test_a_process_that_starts_anew_before_the_reload_serves_the_old_one(self):
+        """An ACME client has written the new pair; nobody has called reload yet, or it failed."""
+        old = self.served("imaps")
+        pair = make_pair(self.tls_dir, "fresh", "ec")
+        self.write_over(*pair)
+        self.replace_each_and_look(old)
+        self.suite.tambo("reload")
+        self.replace_each_and_look(self.pem(pair[0]))
+        for name in (self.cert, self.key):
+            os.unlink(name)
+        self.replace_each_and_look(self.pem(pair[0]))
+
+    def test_a_refused_reload_leaves_the_old_pair_to_those_who_start_later(self):
+        old = self.served("imaps")
+        pair = make_pair(self.tls_dir, "fresh", "ec")
+        shutil.copy(pair[0], self.cert)  # the key is still the old one's
+        self.assertEqual(self.suite.tambo("reload", check=False).returncode, 78)
+        self.replace_each_and_look(old)
+        refused = self.suite.tambo("restart", check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("tls.certificate: " + self.cert, refused.stderr)
+        self.replace_each_and_look(old)
+        self.write_over(*pair)
+        self.suite.tambo("restart")
+        wait_for(lambda: self.serves("imaps", self.pem(pair[0])), 60, "what is in the files now")
+
+    def write_over(self, certificate, key):
+        """The same file names, written in place."""
+        shutil.copy(certificate, self.cert)
+        shutil.copy(key, self.key)
+
+    def serves(self, port, pem):
+        try:
+            return self.served(port) == pem
+        except OSError:
+            return False
+
+    def replace_each_and_look(self, pem):
+        """Those with either half of the pair start anew, one after the other, and all serve pem."""
+        for one in ("imapd.", "keyd", "submit."):  # imapd does so by itself, see imap.generation
+            before = self.rows(one)[0]["pid"]
+            os.kill(before, signal.SIGKILL)
+            wait_for(lambda: any(row["state"] == "running" and row["pid"] != before
+                                 for row in self.rows(one)), what="another " + one)
+            for port in IMPLICIT:
+                with self.subTest(restarted=one, port=port):
+                    wait_for(lambda: self.serves(port, pem), what="a handshake on " + port)
+
+    def rows(self, prefix):
+        return [row for row in self.suite.status() if row["process"].startswith(prefix)]
 
     def test_rsa_and_ecdsa_side_by_side(self):
         ec, rsa = (make_pair(self.tls_dir, kind, kind) for kind in ("ec", "rsa"))
@@ -96,17 +147,27 @@ class Certificates(unittest.TestCase):
                 self.assertEqual(self.served("submissions"), old)
 
     def test_keys_are_keyd_s_alone(self):
-        """The secret number of the key, in either byte order, is in keyd's memory and no other's."""
-        text = subprocess.run(["openssl", "pkey", "-in", os.path.join(self.tls_dir, "key.pem"),
-                               "-text", "-noout"], check=True, capture_output=True, text=True)
+        """The secret number of the key, in either byte order, is in keyd's memory and no other's,
+        and nobody has its file in memory."""
+        text = subprocess.run(["openssl", "pkey", "-in", self.key, "-text", "-noout"], check=True,
+                              capture_output=True, text=True)
         digits = text.stdout.split("priv:")[1].split("pub:")[0]
         secret = bytes.fromhex(re.sub(r"[\s:]", "", digits))[-32:]
+        with open(self.key, "rb") as f:
+            line = f.read().splitlines()[1]
         self.served("imaps")
+        for reload in (False, True):
+            if reload:
+                self.suite.tambo("reload")
+            self.look_for(secret, line)
+
+    def look_for(self, secret, line):
         for row in self.suite.status():
             with self.subTest(process=row["process"]):
                 memory = self.memory_of(row["pid"])
                 holds = secret in memory or secret[::-1] in memory
                 self.assertEqual(holds, row["process"] == "keyd")
+                self.assertFalse(line in memory, "the text of the file")
 
     def memory_of(self, pid):
         if os.geteuid() != 0:

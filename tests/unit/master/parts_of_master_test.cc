@@ -1,6 +1,7 @@
 // The small parts of master: back-off, epoch, directories, listeners, options, drop, and so on.
 #include "common/base/text.h"
 #include "common/conf/load.h"
+#include "common/crypto/keys.h"
 #include "common/sys/clock.h"
 #include "common/sys/file.h"
 #include "master/backoff.h"
@@ -28,6 +29,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <set>
 
@@ -401,6 +403,11 @@ TEST_CASE("without a certificate one is made, once, and again for another name")
     renamed.hostname = "mail.example.net";
     provide_certificate(renamed, directories, nobody(), now);
     CHECK(read_file(renamed.tls.certificate[0], 1 << 20) != first);
+    const std::string second = read_file(renamed.tls.certificate[0], 1 << 20);
+    std::ofstream(renamed.tls.key[0]) << PrivateKey::generate(KeyType::ec_p256).pem();
+    renamed.tls = {};
+    provide_certificate(renamed, directories, nobody(), now);
+    CHECK(read_file(renamed.tls.certificate[0], 1 << 20) != second);
     const UtcTime late{now.ms + int64_t{4000} * 86'400'000};
     CHECK(certificate_warnings(renamed, late).size() == 1);
 }
@@ -412,13 +419,84 @@ TEST_CASE("files: a missing one that may be missing is empty, another is an erro
     conf::Config config = example();
     config.accounts.aliases_file = dir.path() + "/no-aliases";
     config.accounts.passwd_file = "";
-    const auto files = open_files(*find_service("authd"), config, directories);
+    const auto files = open_files(*find_service("authd"), config, {}, directories);
     REQUIRE(files.size() == 3);
     CHECK(files[1].name == "aliases");
     CHECK(read_whole(files[1].fd.get(), 10, "aliases").empty());
     CHECK(read_whole(files[2].fd.get(), 10, "passwd").empty());
-    config.tls.key = {dir.path() + "/gone.pem"};
-    CHECK_THROWS_AS(open_files(*find_service("keyd"), config, directories), std::system_error);
+    config.log.target = dir.path() + "/gone/events.log";
+    CHECK_THROWS_AS(open_files(*find_service("logd"), config, {}, directories), std::system_error);
+}
+
+TEST_CASE("certificates and keys are given as they were, whatever becomes of their files") {
+    Temporary dir;
+    Directories directories(dir.path());
+    directories.make(nobody());
+    const auto write = [&](const std::string& name, std::string_view text) {
+        std::ofstream(dir.path() + name) << text;
+        return dir.path() + name;
+    };
+    conf::Config config = example();
+    config.tls.certificate = {write("/c1", "certificate 1"), write("/c2", "certificate 2")};
+    config.tls.key = {write("/k1", "key 1"), write("/k2", std::string(100'000, 'k'))};
+    const TlsFiles tls(config);
+    write("/c1", "changed"); // in place: the same file
+    write("/new", "new");
+    std::filesystem::rename(dir.path() + "/new", dir.path() + "/c2");
+    std::filesystem::remove(dir.path() + "/k1");
+    for (int start = 0; start < 2; ++start) {
+        const auto keys = open_files(*find_service("keyd"), config, tls, directories);
+        REQUIRE(keys.size() == 3);
+        CHECK(keys[0].name == "key:1");
+        CHECK(read_whole(keys[0].fd.get(), 100, "key") == "key 1");
+        CHECK(keys[1].name == "key:2");
+        CHECK(read_whole(keys[1].fd.get(), 1 << 20, "key") == std::string(100'000, 'k'));
+        const auto shown = open_files(*find_service("imapd"), config, tls, directories);
+        REQUIRE(shown.size() == 3);
+        CHECK(shown[0].name == "certificate:1");
+        CHECK(read_whole(shown[0].fd.get(), 100, "certificate") == "certificate 1");
+        CHECK(shown[1].name == "certificate:2");
+        CHECK(read_whole(shown[1].fd.get(), 100, "certificate") == "certificate 2");
+        // Who is given one can change nothing for those who are given it later.
+        CHECK(::pwrite(shown[0].fd.get(), "x", 1, 0) == -1);
+        CHECK(::ftruncate(shown[0].fd.get(), 0) == -1);
+    }
+}
+
+TEST_CASE("certificates and keys: what cannot be copied, or does not fit, is named") {
+    Temporary dir;
+    const std::string path = dir.path() + "/file";
+    conf::Config config = example();
+    config.tls.certificate = {path};
+    config.tls.key = {path};
+    const auto failure = [&] {
+        try {
+            TlsFiles tls(config);
+        } catch (const std::system_error& e) {
+            return std::string(e.what());
+        }
+        return std::string();
+    };
+    CHECK(failure().find(path) != std::string::npos);
+    std::ofstream(path) << std::string((1 << 20) + 1, 'x');
+    CHECK(failure().find(path) != std::string::npos);
+    std::ofstream(path) << std::string(1 << 20, 'x');
+    CHECK(failure().empty());
+    std::ofstream(path) << "";
+    CHECK(failure().empty());
+
+    std::ofstream(path) << "text";
+    const TlsFiles tls(config);
+    conf::Request request;
+    CHECK_FALSE(tls.problem(request));
+    std::string seen;
+    request.check_certificate = [&](auto certificate, auto key) {
+        seen = cat(certificate, '+', key);
+        return std::optional<std::string>("no good");
+    };
+    std::ofstream(path) << "something else";
+    CHECK(tls.problem(request) == cat("tls.certificate: ", path, ": no good"));
+    CHECK(seen == "text+text");
 }
 
 TEST_CASE("the storage check passes on a disk that works, and fails where nothing can be written") {

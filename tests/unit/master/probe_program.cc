@@ -33,6 +33,14 @@ struct Gibberish {
     void visit(V&) {}
 };
 
+bool is_half_of_pair(const std::string& name) {
+    return name.starts_with("key:") || name.starts_with("certificate:");
+}
+
+std::string content(const UniqueFd& file) {
+    return escape(read_whole(file.get(), 4096, "a file of a test"));
+}
+
 class Diary {
   public:
     explicit Diary(const std::string& file)
@@ -78,6 +86,7 @@ int main() {
     for (const auto& name : boot.file_names()) {
         files.push_back(boot.take_file(name));
         diary.note("file " + name);
+        if (is_half_of_pair(name)) diary.note(cat("holds ", name, ' ', content(files.back())));
     }
 
     Loop loop;
@@ -93,8 +102,8 @@ int main() {
         diary.note(cat("configured generation=", message.generation));
     };
     control.on_file = [&](const std::string& name, const UniqueFd& file) {
-        diary.note(cat("new file ", name, ' ',
-                       name == "aliases" ? escape(read_whole(file.get(), 4096, name)) : ""));
+        diary.note(cat("new file ", name, ' ', name == "aliases" ? content(file) : ""));
+        if (is_half_of_pair(name)) diary.note(cat("holds ", name, ' ', content(file)));
         if (!name.starts_with(ipc::kDropPrefix)) return;
         const auto dropped = name.substr(ipc::kDropPrefix.size());
         const bool bad = dropped.starts_with("bad");

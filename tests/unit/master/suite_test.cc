@@ -58,11 +58,12 @@ std::string libexec_in(const std::string& directory) {
 
 class Rig {
   public:
-    Rig()
+    explicit Rig(decltype(conf::Request::check_certificate) check_certificate = {})
         : request(request_in(dir.path())), users(*Users::look_up(false)), directories(dir.path()),
           executables(libexec_in(dir.path())), nursery(loop),
           around{load_or_fail(request), "",    1,         0,           false,    false, false,
                  directories,           users, listeners, executables, log_pipes} {
+        request.check_certificate = std::move(check_certificate);
         directories.make(users);
         epoch.emplace(*Epoch::begin(directories.top()));
         around.epoch = epoch->number();
@@ -306,6 +307,49 @@ TEST_CASE("reload: errors change nothing, a good configuration reaches everybody
     CHECK(rig.count("keyd", "new file key:1 ") == 1);
     CHECK(rig.count("mx.0", "new file certificate:1 ") == 1);
     CHECK(rig.count("queued", "configured generation=1") == 0);
+}
+
+TEST_CASE("who starts anew is given the keys and certificates of the last accepted reload") {
+    Rig rig([](auto certificate, auto key) {
+        const bool fits = certificate.substr(1) == key.substr(1);
+        return fits ? std::nullopt : std::optional<std::string>("another's key");
+    });
+    const auto write = [&](const std::string& name, const std::string& text) {
+        std::ofstream(rig.dir.path() + name) << text;
+    };
+    write("/c", "c1");
+    write("/k", "k1");
+    const std::string file = rig.dir.path() + "/tambo.toml";
+    const std::string text = cat(read_file(file, 1 << 16), "[tls]\ncertificate = \"",
+                                 rig.dir.path(), "/c\"\nkey = \"", rig.dir.path(), "/k\"\n");
+    std::ofstream(file) << text;
+    rig.start();
+    REQUIRE(rig.suite->reload().ok);
+    rig.run_until([&] { return rig.count("keyd", "holds key:1 k1") == 1; });
+
+    const auto replace = [&](const std::string& service) {
+        const pid_t old = rig.pid_of(service);
+        ::kill(old, SIGKILL);
+        rig.run_until([&] { return rig.pid_of(service) > 0 && rig.pid_of(service) != old; });
+    };
+    write("/k", "k2"); // half of a new pair
+    CHECK_FALSE(rig.suite->reload().ok);
+    replace("keyd");
+    CHECK(rig.count("keyd", "holds key:1 k1") == 2);
+    write("/c", "c2"); // all of it, and nobody has said so
+    replace("imapd");
+    CHECK(rig.count(rig.running("imapd").instance, "holds certificate:1 c1") == 1);
+
+    REQUIRE(rig.suite->reload().ok);
+    rig.run_until([&] { return rig.count("keyd", "holds key:1 k2") == 1; });
+    replace("keyd");
+    CHECK(rig.count("keyd", "holds key:1 k2") == 2);
+    write("/k", "k3");
+    write("/c", "c3");
+    std::ofstream(file) << text << "smarthost = 1\n"; // refused for another reason
+    CHECK_FALSE(rig.suite->reload().ok);
+    replace("keyd");
+    CHECK(rig.count("keyd", "holds key:1 k2") == 3);
 }
 
 TEST_CASE("aliases reach authd when the file changes") {
