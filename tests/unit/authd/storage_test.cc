@@ -239,6 +239,6 @@ TEST_CASE("the log of the database does not grow for ever") {
     Accounts r;
     for (int i = 0; i < 3000; ++i)
         r.directory->set_quota(kAlice, i + 1, 0);
-    CHECK(std::filesystem::file_size(r.dir + "/accounts.db-wal") < (12u << 20));
+    CHECK(std::filesystem::file_size(r.dir + "/accounts.db-wal") < (10u << 20));
     CHECK(r.faults.empty());
 }
