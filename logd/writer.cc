@@ -38,9 +38,11 @@ Writer::Writer(const conf::LogdConfig& config, int directory, UniqueFd journal)
 
 void Writer::open() {
     file_.reset(::openat(directory_, config_.file.c_str(),
-                         O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640));
+                         O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640));
     struct stat st {};
     size_ = file_.valid() && ::fstat(file_.get(), &st) == 0 ? st.st_size : 0;
+    char last = '\n';
+    is_torn_ = size_ > 0 && ::pread(file_.get(), &last, 1, size_ - 1) == 1 && last != '\n';
 }
 
 void Writer::write(const log::Record& record) {
@@ -58,9 +60,13 @@ void Writer::write(const log::Record& record) {
 void Writer::flush() {
     if (pending_.empty()) return;
     if (!file_.valid()) open();
+    if (is_torn_) pending_.insert(0, 1, '\n');
     const ssize_t n = ::write(file_.get(), pending_.data(), pending_.size());
     if (n < static_cast<ssize_t>(pending_.size())) ++lost_;
-    if (n > 0) size_ += n;
+    if (n > 0) {
+        size_ += n;
+        is_torn_ = pending_[static_cast<size_t>(n) - 1] != '\n';
+    }
     pending_.clear();
     if (size_ > config_.file_size_max) rotate();
 }

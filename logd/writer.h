@@ -38,6 +38,7 @@ class Writer {
     int directory_;
     UniqueFd journal_, file_;
     int64_t size_ = 0;
+    bool is_torn_ = false; // the file ends in a part of a line
     std::string pending_;
     uint64_t lost_ = 0;
 };

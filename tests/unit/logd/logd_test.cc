@@ -107,6 +107,36 @@ TEST_CASE("memory is bounded") {
     CHECK(recent.find("s99999", UtcTime{0}).size() == 1);
 }
 
+TEST_CASE("a line that a crash has torn does not swallow the next one") {
+    char path[] = "/tmp/tambo-logd-XXXXXX";
+    REQUIRE(::mkdtemp(path) != nullptr);
+    const std::string dir = path;
+    const UniqueFd fd(::open(path, O_RDONLY | O_DIRECTORY));
+    conf::LogdConfig config;
+    config.file = "events.log";
+    config.file_size_max = 1 << 20;
+    for (const std::string before : {"", "whole\n", "whole\ntorn in the mid"}) {
+        CAPTURE(before);
+        std::filesystem::remove(dir + "/events.log");
+        const UniqueFd file(::open((dir + "/events.log").c_str(), O_WRONLY | O_CREAT, 0600));
+        REQUIRE(::write(file.get(), before.data(), before.size()) ==
+                static_cast<ssize_t>(before.size()));
+        Writer writer(config, fd.get(), UniqueFd());
+        for (const auto* sid : {"first", "second"}) {
+            writer.write(record("smtp.accepted", sid, ""));
+            writer.flush();
+        }
+        std::vector<std::string> lines;
+        writer.read_back(1 << 20, [&](std::string_view line) { lines.emplace_back(line); });
+        REQUIRE(lines.size() >= 2);
+        CHECK(lines[lines.size() - 2].starts_with("2026-"));
+        CHECK(lines.back().starts_with("2026-"));
+        const bool torn = before.ends_with("mid");
+        CHECK(lines.size() == 2u + (before.empty() ? 0u : 1u) + (torn ? 1u : 0u));
+    }
+    std::filesystem::remove_all(dir);
+}
+
 TEST_CASE("the file rotates by size and is read back") {
     char dir[] = "/tmp/tambo-logd-XXXXXX";
     REQUIRE(::mkdtemp(dir) != nullptr);
