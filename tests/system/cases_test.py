@@ -153,16 +153,17 @@ class Table(unittest.TestCase):
         self.mail.sessions["bob"].create("Lists")
 
     def fill_full(self):
-        """A message too many: accepted, deferred, and then it is known."""
+        """The one message that its quota allows; then RCPT is refused."""
         def is_known():
-            rows = self.suite.tambo("queue", "list", "--to", "full@" + DOMAIN)
-            return "mailbox full" in rows
+            with smtplib.SMTP("127.0.0.1", self.suite.ports["smtp"], timeout=60) as smtp:
+                smtp.ehlo()
+                smtp.mail("filler@client.example")
+                return smtp.rcpt("full@" + DOMAIN)[0] == 452
         if is_known():
             return
         with smtplib.SMTP("127.0.0.1", self.suite.ports["smtp"], timeout=60) as smtp:
-            for lines in (80, 80):
-                smtp.sendmail("filler@client.example", "full@" + DOMAIN,
-                              "From: filler@client.example\r\n\r\n" + ("x" * 70 + "\r\n") * lines)
+            smtp.sendmail("filler@client.example", "full@" + DOMAIN,
+                          "From: filler@client.example\r\n\r\nfills it\r\n")
         wait_for(is_known, what="the account to be full")
 
     def take_settings(self, settings):
