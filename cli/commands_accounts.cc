@@ -96,7 +96,8 @@ void add_user_commands(CLI::App& app, Context& context, Action& action) {
     add_verb(*user, context, action, "enable", "user.enable", "ADDRESS", "undo disable", 1, 1,
              "account % enabled");
     add_verb(*user, context, action, "quota", "user.quota", "ADDRESS_SIZE",
-             "ADDRESS SIZE [MESSAGES]: set its quota; 0 for the default", 2, 3, "quota of % set");
+             "ADDRESS SIZE [MESSAGES]: set its quota; 0 for the default", 2, 3,
+             "quota of % set; tambo queue flush tries what waited for room");
     CLI::App* passwd = app.add_subcommand("passwd", "set the password of an account");
     auto passwd_options = add_password_options(*passwd);
     passwd->callback([&context, &action, passwd_options] {

@@ -71,7 +71,8 @@ void add_ending(CLI::App& user,
 } // namespace
 
 void add_postmaster_commands(CLI::App& app, CLI::App& user, Context& context, Action& action) {
-    add_ending(user, context, action, "rm", "user.remove", " removed",
+    add_ending(user, context, action, "rm", "user.remove",
+               " removed; its mail is erased after seven days",
                "remove an account; shows the aliases that lead nowhere now");
     add_ending(user, context, action, "disable", "user.disable", " disabled",
                "refuse its mail and logins; shows the aliases that lead nowhere now");
