@@ -237,7 +237,9 @@ class Quota(Script):
         rig.suite.tambo("queue", "flush", check=False)
 
     def after(self, rig):
-        rig.suite.tambo("user", "quota", ADDRESSES[2], "1G")
+        # Until the suite has seen that the disk works again accounts are not changed.
+        wait_for(lambda: rig.suite.tambo("user", "quota", ADDRESSES[2], "1G", check=False)
+                 .returncode == 0, RECOVERS_WITHIN_S, "the quota to be raised")
         rig.suite.tambo("queue", "flush", check=False)
 
 
