@@ -3,6 +3,7 @@
 Needs root (or a user namespace in which it looks like that) and Debian's package postfix.
 """
 import collections
+import contextlib
 import os
 import pwd
 import re
@@ -104,8 +105,13 @@ class Postfix(Process):
     def launch(self):
         """At first, and again behind kill()."""
         path = lambda name: os.path.join(self.top, name)
-        if os.path.exists(path("postfix.log")):  # a power cut may have left it root's
+        # A power cut may have left it root's, and some of its programs, who run as postfix, could not
+        # make it where it is missing.
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(path("postfix.log"))
+        owner = pwd.getpwnam("postfix")
+        with open(path("postfix.log"), "x"):
+            os.chown(path("postfix.log"), owner.pw_uid, owner.pw_gid)
         super().__init__("postfix", ["postfix", "-c", path("conf"), "start-fg"], path("log"),
                          self.address, 25)
 
