@@ -9,7 +9,7 @@
 namespace tambo::authd {
 
 Server::Server(Loop& loop, Nursery& nursery, const conf::AuthdConfig& config)
-    : loop_(loop), nursery_(nursery), directory_("accounts.db", clock_), workers_(loop, 2),
+    : nursery_(nursery), directory_("accounts.db", clock_), workers_(loop, 2),
       service_(nursery, directory_, workers_, clock_, config),
       keeper_(service_, service_.keeper()) {
     nursery.on_error = [this](const std::exception& error) { unexpected(error); };

@@ -30,7 +30,6 @@ class Server {
   private:
     void unexpected(const std::exception& error);
 
-    Loop& loop_;
     Nursery& nursery_;
     SystemClock clock_;
     Directory directory_;

@@ -69,8 +69,8 @@ Service::Service(Nursery& nursery,
       keeper_(nursery, "keeper") {
     keeper_.on_attached = [this] {
         quotas_changed(); // what it was told or said before, one of us may have forgotten
-        for (const auto& [account, gone] : std::exchange(kicks_, {}))
-            account_changed(account, gone);
+        for (const Id& account : std::exchange(kicks_, {}))
+            account_changed(account, false);
         for (const Id& account : directory_.removed_accounts())
             keeper_.send(ipc::KickAccount{account, true});
     };
@@ -149,7 +149,7 @@ void Service::quotas_changed() {
 void Service::account_changed(const Id& account, bool gone) {
     cache_.clear();
     refused_from_bytes_.erase(account); // who could say that there is room has ended
-    if (!keeper_.send(ipc::KickAccount{account, gone})) kicks_[account] |= gone;
+    if (!keeper_.send(ipc::KickAccount{account, gone})) kicks_.insert(account);
 }
 
 void Service::end_sessions(const Id& account) {

@@ -14,6 +14,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 namespace tambo::authd {
@@ -129,7 +130,7 @@ class Service {
     Tokens tokens_;
     LocalDoor local_door_;
     ipc::Channel keeper_;
-    std::map<Id, bool> kicks_; // that the keeper has not been told of; true: the account is gone
+    std::set<Id> kicks_; // that the keeper has not been told of
     std::map<Id, uint64_t> refused_from_bytes_; // accounts short of room, as the keeper says
 };
 

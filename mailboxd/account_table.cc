@@ -158,8 +158,7 @@ void AccountTable::lost(Resident& resident) {
             .with("paused", pause ? "yes" : "no");
     }
     // It may have made room and not said so; and what it refused, nobody remembers now.
-    const bool unsure = crashed || resident.refused_from_bytes > 1;
-    if (unsure && resident.refused_from_bytes > 0) tell_room(resident, 0);
+    if (crashed || resident.refused_from_bytes > 1) forget_room(resident);
     resident.state = State::ending;
     // Without a pidfd (it ended before it began, or an old kernel) there is nothing to wait for:
     // its successor waits for the index instead.
@@ -197,6 +196,10 @@ void AccountTable::tell_room(Resident& resident, uint64_t refused_from_bytes) {
     if (on_room) on_room(message);
 }
 
+void AccountTable::forget_room(Resident& resident) {
+    if (resident.refused_from_bytes > 0) tell_room(resident, 0);
+}
+
 std::vector<Id> AccountTable::accounts() const {
     std::vector<Id> all;
     for (const auto& [account, resident] : residents_)
@@ -215,7 +218,7 @@ void AccountTable::take_facts(const Id& account, const AccountFacts& facts) {
         message.messages = resident.facts.quota_messages;
         resident.channel.send(message);
     } else {
-        tell_room(resident, 0);
+        forget_room(resident);
     }
 }
 

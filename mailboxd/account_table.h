@@ -68,8 +68,8 @@ class AccountTable {
     bool is_running(const Id& account) const;
     // Who has, or had a moment ago, a process.
     std::vector<Id> accounts() const;
-    // For the process there is and those to come. Without one, on_room hears that there is room:
-    // nobody knows better.
+    // For the process there is and those to come. If there is none, but one has said that there was
+    // no room, on_room hears that there is: nobody knows better.
     void take_facts(const Id& account, const AccountFacts& facts);
     // Facts older than those that are known count for nothing. Throws Cancelled.
     task<Lease> acquire(Id account, AccountFacts facts);
@@ -100,6 +100,7 @@ class AccountTable {
     Resident& resident(const Id& account);
     void start(Resident& resident, Purpose purpose);
     void tell_room(Resident& resident, uint64_t refused_from_bytes);
+    void forget_room(Resident& resident);
     void end(Resident& resident);
     void lost(Resident& resident);
     void gone(Resident& resident);

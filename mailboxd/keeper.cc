@@ -5,9 +5,7 @@
 #include "common/sys/error.h"
 #include "common/sys/log.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -172,20 +170,16 @@ task<> Keeper::ask_again(std::vector<Id> accounts) {
 
 // A deleted account's mail stays a while under another name.
 void Keeper::bury(const Id& account) {
-    const std::string from = account.text(), to = Spawn::deleted_directory(account);
-    if (::rename(from.c_str(), to.c_str()) == 0) {
-        log::Event("account.buried", log::Level::notice).with("directory", to);
-    } else if (errno != ENOENT) {
-        log::Event("account.directory_failed", log::Level::error)
-            .with("error", cat("rename ", from, ": ", error_text(errno)));
-        return; // authd will ask the next keeper
-    }
-    const UniqueFd here(::open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!here || ::fsync(here.get()) != 0) {
-        const int failed = errno;
-        const std::string what = cat("fsync of the mail directory: ", error_text(failed));
-        log::Event("account.directory_failed", log::Level::error).with("error", what);
-        if (is_storage_error(failed) && on_storage_fault) on_storage_fault(what);
+    const std::string to = Spawn::deleted_directory(account);
+    try {
+        if (store::rename_account_dir(account.text(), to)) {
+            log::Event("account.buried", log::Level::notice).with("directory", to);
+        }
+    } catch (const std::system_error& error) { // authd will ask the next keeper
+        log::Event("account.directory_failed", log::Level::error).with("error", error.what());
+        if (is_storage_error(error.code().value()) && on_storage_fault) {
+            on_storage_fault(error.what());
+        }
         return;
     }
     ipc::AccountBuried buried;

@@ -44,7 +44,7 @@ void close_all_but(std::vector<int> kept) {
 // Account processes and their directories: no addresses, for each child inherits the table.
 using Running = std::unordered_map<pid_t, std::string>;
 
-void bury(Running& running) {
+void reap(Running& running) {
     for (;;) {
         int status = 0;
         const pid_t pid = ::waitpid(-1, &status, WNOHANG);
@@ -63,7 +63,7 @@ void wait_for_order(int orders, Running& running) {
     sigset_t none;
     ::sigemptyset(&none);
     for (;;) {
-        bury(running);
+        reap(running);
         pollfd waiting{orders, POLLIN, 0};
         if (::ppoll(&waiting, 1, nullptr, &none) > 0) return;
         if (errno != EINTR) throw_errno("ppoll");
@@ -98,7 +98,7 @@ void set_child_signal(int how) {
         const auto status =
             receive_datagram(orders, limits::ipc_message_bytes, limits::ipc_fds_max, datagram);
         if (status != ReceiveStatus::received) { // the keeper ends
-            bury(running);
+            reap(running);
             ::_exit(0);
         }
         auto order = ipc::decode<Spawn>(datagram.bytes, datagram.fds);

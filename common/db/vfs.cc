@@ -24,7 +24,7 @@ int open_as_asked(
     sqlite3_vfs* vfs, sqlite3_filename name, sqlite3_file* file, int flags, int* flags_got) {
     int got = 0;
     errno = 0;
-    int result = standard->xOpen(vfs, name, file, flags, &got);
+    const int result = standard->xOpen(vfs, name, file, flags, &got);
     if (flags_got) *flags_got = got;
     const bool refused = (flags & SQLITE_OPEN_READWRITE) && (got & SQLITE_OPEN_READONLY);
     if (result != SQLITE_OK || !refused) return result;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <system_error>
 
 namespace tambo::store {
@@ -40,6 +41,11 @@ void sync_dir(const std::string& path) {
     if (!fd || ::fsync(fd.get()) != 0) fail(path);
 }
 
+std::string parent_of(const std::string& dir) {
+    const auto slash = dir.find_last_of('/');
+    return slash == std::string::npos ? "." : slash == 0 ? "/" : dir.substr(0, slash);
+}
+
 } // namespace
 
 void make_account_dir(const std::string& dir) {
@@ -52,8 +58,14 @@ void make_account_dir(const std::string& dir) {
     }
     sync_dir(bodies);
     sync_dir(dir);
-    const auto slash = dir.find_last_of('/');
-    sync_dir(slash == std::string::npos ? "." : slash == 0 ? "/" : dir.substr(0, slash));
+    sync_dir(parent_of(dir));
+}
+
+bool rename_account_dir(const std::string& dir, const std::string& to) {
+    const bool is_there = ::rename(dir.c_str(), to.c_str()) == 0;
+    if (!is_there && errno != ENOENT) fail(dir);
+    sync_dir(parent_of(dir));
+    return is_there;
 }
 
 } // namespace tambo::store

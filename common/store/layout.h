@@ -19,5 +19,8 @@ inline constexpr std::string_view kBodiesDir = "bodies";
 // deliverd can link bodies in. Harmless if all is there; completes a half-made directory. Durable.
 // Called by the keeper, outside the account's sandbox. Throws std::system_error.
 void make_account_dir(const std::string& dir);
+// To another name beside it; false if there is no dir. Durable either way. Throws
+// std::system_error.
+bool rename_account_dir(const std::string& dir, const std::string& to);
 
 } // namespace tambo::store

@@ -3,11 +3,10 @@
 
 #include "common/base/text.h"
 #include "common/sys/clock.h"
+#include "tests/unit/authd/admin_command.h"
 
 #include <catch2/catch.hpp>
 
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sysexits.h>
 
 #include <cstdlib>
@@ -41,23 +40,17 @@ struct Served {
     Workers workers{loop, 1};
     Nursery nursery{loop};
     std::optional<Service> service{std::in_place, nursery, *directory, workers, clock, config()};
-    std::optional<ipc::AdminServer> server{std::in_place, nursery, listen()};
-    Admin admin{*service, *server};
-    ipc::Channel command{nursery, "authd"};
+    test::AdminCommand command{nursery, *service, dir};
 
     Served() {
-        UniqueFd client(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-        const sockaddr_un a = address();
-        REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) == 0);
-        command.attach(std::move(client));
         directory->add_domain("example.test");
         add("alice", 1);
         add("bob", 2);
     }
     ~Served() {
-        command.drop("end");
+        command.hang_up();
         nursery.finish();
-        server.reset();
+        command.close();
         service.reset();
         directory.reset();
         std::filesystem::remove_all(dir);
@@ -70,28 +63,8 @@ struct Served {
         account.address = local + "@example.test";
         REQUIRE(directory->add_account(account, Credential{}));
     }
-    sockaddr_un address() const {
-        sockaddr_un a{};
-        a.sun_family = AF_UNIX;
-        (dir + "/authd.sock").copy(a.sun_path, sizeof a.sun_path - 1);
-        return a;
-    }
-    UniqueFd listen() const {
-        UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-        const sockaddr_un a = address();
-        REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) == 0);
-        REQUIRE(::listen(fd.get(), 5) == 0);
-        return fd;
-    }
-    static task<> call(Served& self, ipc::AdminRequest request, ipc::AdminAnswer& answer) {
-        answer = co_await self.command.call(std::move(request));
-        self.loop.stop();
-    }
     ipc::AdminAnswer ask(const std::string& verb, std::vector<std::string> words = {}) {
-        ipc::AdminAnswer answer;
-        nursery.spawn(call(*this, ipc::AdminRequest{verb, std::move(words), {}, {}}, answer));
-        loop.run();
-        return answer;
+        return command.ask(verb, std::move(words));
     }
 };
 

@@ -1,10 +1,9 @@
 // A disk that fails under accounts.db: nothing is acknowledged any more, what was refused stays
 // refused, and who asks goes on being answered (RULES.md R2, R24).
-#include "authd/admin.h"
+#include "tests/unit/authd/admin_command.h"
 #include "tests/unit/authd/service_fixture.h"
 
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -123,44 +122,17 @@ struct Accounts {
 
 // A whole authd, and who asks it as tambo(8) does.
 struct Rig : Suite {
-    std::optional<ipc::AdminServer> admin_server{std::in_place, nursery, listen()};
-    Admin admin{*service, *admin_server};
-    ipc::Channel command{nursery, "authd"};
+    AdminCommand command{nursery, *service, dir};
 
-    Rig() {
-        UniqueFd asker(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-        const sockaddr_un a = address();
-        REQUIRE(::connect(asker.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) == 0);
-        command.attach(std::move(asker));
-    }
     ~Rig() {
         sync_fails = 0;
-        command.drop("end");
+        command.hang_up();
         nursery.cancel();
-        admin_server.reset();
-    }
-    sockaddr_un address() const {
-        sockaddr_un a{};
-        a.sun_family = AF_UNIX;
-        (dir + "/authd.sock").copy(a.sun_path, sizeof a.sun_path - 1);
-        return a;
-    }
-    UniqueFd listen() const {
-        UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-        const sockaddr_un a = address();
-        REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) == 0);
-        REQUIRE(::listen(fd.get(), 1) == 0);
-        return fd;
+        command.close();
     }
     ipc::AdminAnswer
     ask(const char* verb, std::vector<std::string> words, std::string secret = "") {
-        ipc::AdminAnswer answer;
-        nursery.spawn([](Rig& r, ipc::AdminRequest request, ipc::AdminAnswer& out) -> task<> {
-            out = co_await r.command.call(std::move(request));
-            r.loop.stop();
-        }(*this, ipc::AdminRequest{verb, std::move(words), std::move(secret), {}}, answer));
-        loop.run();
-        return answer;
+        return command.ask(verb, std::move(words), std::move(secret));
     }
 };
 
