@@ -130,6 +130,7 @@ int proxy_smtp(int socket) {
 
 int send_message(Context& context, const SendmailOptions& options) {
     const std::string& hostname = context.located().hostname;
+    if (hostname.empty()) static_cast<void>(context.config()); // says what is wrong with the file
     const std::string input{std::istreambuf_iterator<char>(std::cin), {}};
     std::string error;
     const auto submission =
@@ -169,7 +170,9 @@ int run_sendmail(const std::string& name, int argc, char** argv) {
     Context context;
     try {
         if (options->list_queue) {
-            print_answer(context.ask("queued", "queue.list"), context.format);
+            const auto waiting = context.ask("queued", "queue.list");
+            if (waiting.rows.empty()) std::puts("Mail queue is empty"); // what scripts look for
+            print_answer(waiting, context.format);
             return 0;
         }
         if (options->speak_smtp) {

@@ -21,6 +21,7 @@ namespace tambo::conf {
 namespace {
 
 constexpr size_t kFileBytesMax = 1u << 20;
+constexpr int kWrongLinesMax = 16; // beyond which a file is not looked at further
 
 Place place_of(const std::string& file, const toml::source_region& source) {
     return {file, source.begin.line, source.begin.column};
@@ -61,6 +62,40 @@ Raw to_raw(const toml::node& node) {
         items.push_back(text ? text->get() : cat(number->get()));
     }
     return items;
+}
+
+// The line (from 1) without its end; the last one if there are fewer.
+std::string_view line_of(std::string_view content, int64_t line) {
+    for (; line > 1; --line) {
+        const size_t end = content.find('\n');
+        if (end == std::string_view::npos) break;
+        content.remove_prefix(end + 1);
+    }
+    return content.substr(0, content.find('\n'));
+}
+
+// The mistake that everybody makes once.
+std::string missing_quotes(std::string_view line) {
+    const auto [key, value] = split_once(line, '=');
+    const auto text = trim(value);
+    const bool is_text = !text.empty() && text != "true" && text != "false" &&
+                         (is_alpha(text[0]) || text[0] == '/' || text[0] == '*');
+    return is_text ? cat("; text stands in quotes: ", escape(trim(key)), " = \"", escape(text), '"')
+                   : "";
+}
+
+// Each line that the parser stops at is moved to wrong_lines, and it tries again.
+std::optional<toml::table> parse_right_lines(std::string content, std::string& wrong_lines) {
+    for (int attempts = 0; attempts < kWrongLinesMax; ++attempts) {
+        try {
+            return toml::parse(content);
+        } catch (const toml::parse_error& e) {
+            const auto wrong = line_of(content, e.source().begin.line);
+            wrong_lines += wrong;
+            content.erase(static_cast<size_t>(wrong.data() - content.data()), wrong.size());
+        }
+    }
+    return std::nullopt;
 }
 
 class Loading {
@@ -118,15 +153,33 @@ class Loading {
         files_.push_back(file);
         try {
             const std::string content = read_file(file, kFileBytesMax);
-            const toml::table table = toml::parse(content, file);
-            take_table(table, "", file);
-        } catch (const toml::parse_error& e) {
-            report(place_of(file, e.source()), Severity::error,
-                   escape(e.description())); // it quotes the file
-            failed_.insert({"hostname", "directory"}); // it may well have set them
+            try {
+                take_table(toml::parse(content, file), "", file);
+            } catch (const toml::parse_error& e) {
+                const auto line = line_of(content, e.source().begin.line);
+                report(place_of(file, e.source()), Severity::error,
+                       cat(escape(e.description()), missing_quotes(line))); // it quotes the file
+                take_location(content, file);
+            }
         } catch (const std::system_error& e) {
             report({file, 0, 0}, Severity::error, cat("cannot read: ", e.code().message()));
             failed_.insert({"hostname", "directory"});
+        }
+    }
+
+    // Of a file that is not TOML: where the suite is, if that can be read without the lines that
+    // are wrong. What else such a file says is not worth a complaint of its own.
+    void take_location(const std::string& content, const std::string& file) {
+        std::string wrong_lines;
+        const auto table = parse_right_lines(content, wrong_lines);
+        for (const std::string_view name : {"hostname", "directory"}) {
+            const toml::node* node = table ? table->get(name) : nullptr;
+            const Key* key = find_key(name);
+            if (node && !assign(*key, config_, to_raw(*node))) {
+                loaded_.places.insert_or_assign(std::string(name), place_of(file, node->source()));
+            } else if (node || !table || wrong_lines.find(name) != std::string::npos) {
+                failed_.insert(key->name); // set in a wrong line, or wrongly
+            }
         }
     }
 

@@ -44,8 +44,9 @@ struct Request {
 struct Loaded {
     // Present if there was no error.
     std::optional<Config> config;
-    // Present if every file could be read as TOML and `directory` is right: enough to find the
-    // suite, whatever else is wrong. Keys with errors are at their defaults.
+    // Present if every file could be read and `directory` is right: enough to find the suite,
+    // whatever else is wrong. Keys with errors are at their defaults, and of a file that is not
+    // TOML only `directory` and `hostname` are taken, from the lines that are right.
     std::optional<Config> located;
     // Errors and warnings in the order of the places.
     std::vector<Problem> problems;

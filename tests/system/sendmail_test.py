@@ -164,6 +164,25 @@ class Sendmail(Local):
         self.send("-t", stdin="Subject: no recipient\n\nx\n", status=USAGE)
         self.send("--nonsense", stdin="", status=USAGE)
 
+    def test_a_configuration_with_a_slip_of_the_pen(self):
+        """What runs goes on, and whoever sends mail does not notice."""
+        with open(self.suite.config) as f:
+            good = f.read()
+        try:
+            with open(self.suite.config, "w") as f:
+                f.write("log.level = debug\n" + good)
+            self.send("bob@example.test", stdin="Subject: beside a slip\n\nx\n")
+            self.arrived("bob@example.test", "beside a slip")
+            status = self.call("tambo", "status")
+            self.assertEqual((status.returncode, status.stderr), (0, ""))
+            reload = self.call("tambo", "reload")
+            self.assertEqual(reload.returncode, 78)
+            self.assertRegex(reload.stderr, r"tambo\.toml:1:\d+: error: .*text stands in quotes: "
+                                            r'log\.level = "debug"')
+        finally:
+            with open(self.suite.config, "w") as f:
+                f.write(good)
+
     def test_what_is_put_off_is_kept(self):
         """cron does not try again."""
         self.suite.tambo("user", "quota", "bob@example.test", "1G", "1")
@@ -331,9 +350,11 @@ class Down(Local):
         self.assertEqual(len(waiting), 1)
         qid = waiting[0].split("\t")[0]
         self.assertIn(qid, self.call("mailq").stdout)
+        self.assertNotIn("empty", self.call("mailq").stdout)
         self.assertIn("remote.example", self.call("tambo", "queue", "show", qid).stdout)
         dropped = self.call("tambo", "queue", "drop", qid)
         self.assertEqual(dropped.returncode, 0, dropped.stderr)
+        self.assertEqual(self.call("mailq").stdout, "Mail queue is empty\n")
         self.assertEqual(rows(), [])
         self.suite.start_master()
         self.assertEqual(rows(), [])

@@ -149,6 +149,16 @@ TEST_CASE("a syntax error shows a terminal no control character of the file") {
     Directory dir;
     const auto loaded = load_text(dir, "hostname = t\007rue\n");
     CHECK(says(loaded, "'t\\x07'"));
+    CHECK(says(load_text(dir, "x = t\007\n"), "text stands in quotes: x = \"t\\x07\""));
+}
+
+TEST_CASE("who forgot the quotes is told") {
+    Directory dir;
+    CHECK(says(load_text(dir, "hostname = mail.example.org\n"),
+               "text stands in quotes: hostname = \"mail.example.org\""));
+    CHECK(says(load_text(dir, kHost + std::string("[tls]\ncertificate = /etc/a.pem\n")),
+               "text stands in quotes: certificate = \"/etc/a.pem\""));
+    CHECK_FALSE(says(load_text(dir, "hostname = \"mail\nx = true\n"), "quotes: "));
 }
 
 TEST_CASE("the suite is found whatever else is wrong") {
@@ -159,6 +169,37 @@ TEST_CASE("the suite is found whatever else is wrong") {
     CHECK(typo.located->directory == "/srv/mail");
     CHECK_FALSE(load_text(dir, "directory = 3\n").located);
     CHECK_FALSE(load_text(dir, "directory = \"/srv/mail\n").located);
+}
+
+TEST_CASE("the suite is found in a file with lines that are not TOML") {
+    Directory dir;
+    const std::string good = std::string(kHost) + "directory = \"/srv/mail\"\n";
+    for (const std::string wrong : {"log.level = debug\n", "[listen\nsmtp = 25\n", "x = \"a\n",
+                                    "[tls]\nkey = [\n\"/a\",\n'/b\n]\n", "= 1\n!\n\x01\n"}) {
+        INFO(wrong);
+        const auto before = load_text(dir, good + wrong);
+        CHECK_FALSE(before.config);
+        REQUIRE(before.located);
+        CHECK(before.located->directory == "/srv/mail");
+        CHECK(before.located->hostname == "mail.example.org");
+        CHECK(before.problems.size() == 1);
+    }
+    const auto above = load_text(dir, "postmaster = a@example.org\n" + good);
+    REQUIRE(above.located);
+    CHECK(above.located->directory == "/srv/mail");
+    // Nothing says that it lies elsewhere.
+    const auto unnamed = load_text(dir, "hostname = mail.example.org\n");
+    REQUIRE(unnamed.located);
+    CHECK(unnamed.located->directory == "/var/lib/tambo");
+    CHECK(unnamed.located->hostname == "");
+    CHECK_FALSE(says(unnamed, "hostname is not set"));
+    // Too much is wrong: the place may be anywhere.
+    CHECK_FALSE(load_text(dir, std::string(200, '\n') + [] {
+                    std::string lines;
+                    for (int i = 0; i < 100; ++i)
+                        lines += "= 1\n";
+                    return lines;
+                }()).located);
 }
 
 TEST_CASE("an unreadable file is an error") {
