@@ -1,8 +1,8 @@
 // What a process is given at its start and later: configuration, files, listening sockets, peers.
 // The receiving side is common/ipc/boot.h and control.h.
 #include "common/sys/clock.h"
-#include "common/sys/error.h"
 #include "common/sys/fdpass.h"
+#include "common/sys/file.h"
 #include "common/sys/log.h"
 #include "master/children.h"
 
@@ -18,12 +18,6 @@ namespace tambo::master {
 namespace {
 
 constexpr int64_t kRewireAfter_ms = 1'000;
-
-UniqueFd copy_of(const UniqueFd& fd, const std::string& name) {
-    UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
-    if (!copy.valid()) throw_errno("dup of listener " + name);
-    return copy;
-}
 
 // Files whose contents may change while a daemon runs, as opposed to directories.
 bool may_change(std::string_view file) {
@@ -49,7 +43,7 @@ void Children::send_boot(Child& child) {
     }
     send_files(child, true);
     for (const auto* socket : around_.listeners.of(child.service.name, child.service.listeners)) {
-        child.control.send(ipc::ListenSocket{socket->name, copy_of(socket->fd, socket->name)});
+        child.control.send(ipc::ListenSocket{socket->name, duplicate(socket->fd.get(), socket->name)});
     }
     wire(child);
     const auto identity = around_.users.identity(child.service.user);

@@ -75,8 +75,7 @@ std::vector<TlsFiles::Copy> TlsFiles::copies(const std::vector<std::string>& pat
 std::vector<UniqueFd> TlsFiles::descriptors(const std::vector<Copy>& copies) {
     std::vector<UniqueFd> made;
     for (const auto& copy : copies) {
-        made.emplace_back(::fcntl(copy.fd.get(), F_DUPFD_CLOEXEC, 0));
-        if (!made.back().valid()) throw_errno("dup of " + copy.path);
+        made.push_back(duplicate(copy.fd.get(), copy.path));
     }
     return made;
 }

@@ -11,9 +11,7 @@ namespace tambo::queued {
 // The log holds no locks, so a second descriptor of it is harmless; one of queue.db itself would
 // drop SQLite's locks when it closes (RULES.md R24).
 SystemDisk::SystemDisk(int spool, const std::string& wal_path)
-    : spool_(::fcntl(spool, F_DUPFD_CLOEXEC, 0)), wal_(open_or_throw(wal_path, O_RDONLY)) {
-    if (!spool_) throw_errno("duplicate the spool descriptor");
-}
+    : spool_(duplicate(spool, "the spool")), wal_(open_or_throw(wal_path, O_RDONLY)) {}
 
 void SystemDisk::sync_filesystem() {
     if (::syncfs(spool_.get()) != 0) throw_errno("syncfs spool");

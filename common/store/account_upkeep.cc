@@ -3,8 +3,7 @@
 #include "common/store/layout.h"
 #include "common/store/mailbox_editor.h"
 #include "common/store/sqlite_account.h"
-
-#include <fcntl.h>
+#include "common/sys/file.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -84,10 +83,7 @@ Outcome<Done> SqliteAccount::snapshot() {
         if (::rename(fresh.c_str(), current.c_str()) != 0) {
             throw std::system_error(errno, std::generic_category(), fresh);
         }
-        const UniqueFd dir(::open(dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (!dir || ::fsync(dir.get()) != 0) {
-            throw std::system_error(errno, std::generic_category(), dir_);
-        }
+        sync_directory(dir_);
         return Done{};
     });
 }

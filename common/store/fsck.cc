@@ -9,6 +9,7 @@
 #include "common/store/layout.h"
 #include "common/store/sqlite_account.h"
 #include "common/sys/error.h"
+#include "common/sys/file.h"
 
 #include <fcntl.h>
 #include <sys/sendfile.h>
@@ -87,8 +88,7 @@ std::string restore(const std::string& dir) {
     rename_if_there(index, damaged);
     ::unlink((fresh + "-wal").c_str());
     if (!from.empty()) rename_if_there(fresh, index);
-    const UniqueFd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd || ::fsync(fd.get()) != 0) fail(dir);
+    sync_directory(dir);
     return from;
 }
 

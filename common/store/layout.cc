@@ -1,10 +1,9 @@
 #include "common/store/layout.h"
 
 #include "common/base/text.h"
-#include "common/base/unique_fd.h"
 #include "common/store/body_name.h"
+#include "common/sys/file.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -36,11 +35,6 @@ class NoUmask {
     mode_t before_;
 };
 
-void sync_dir(const std::string& path) {
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd || ::fsync(fd.get()) != 0) fail(path);
-}
-
 std::string parent_of(const std::string& dir) {
     const auto slash = dir.find_last_of('/');
     return slash == std::string::npos ? "." : slash == 0 ? "/" : dir.substr(0, slash);
@@ -56,15 +50,15 @@ void make_account_dir(const std::string& dir) {
     for (uint32_t bucket = 0; bucket < kBodyBuckets; ++bucket) {
         make_dir(cat(bodies, '/', BodyName{Id{0, bucket}}.bucket()), 0770);
     }
-    sync_dir(bodies);
-    sync_dir(dir);
-    sync_dir(parent_of(dir));
+    sync_directory(bodies);
+    sync_directory(dir);
+    sync_directory(parent_of(dir));
 }
 
 bool rename_account_dir(const std::string& dir, const std::string& to) {
     const bool is_there = ::rename(dir.c_str(), to.c_str()) == 0;
     if (!is_there && errno != ENOENT) fail(dir);
-    sync_dir(parent_of(dir));
+    sync_directory(parent_of(dir));
     return is_there;
 }
 

@@ -77,6 +77,17 @@ UniqueFd openat_or_throw(int dir_fd, const std::string& path, int flags, mode_t 
     return fd;
 }
 
+UniqueFd duplicate(int fd, const std::string& name) {
+    UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!copy.valid()) throw_errno("duplicate " + name);
+    return copy;
+}
+
+void sync_directory(const std::string& path) {
+    const UniqueFd fd = open_or_throw(path, O_RDONLY | O_DIRECTORY);
+    if (::fsync(fd.get()) != 0) throw_errno("sync " + path);
+}
+
 void set_nonblocking(int fd) {
     const int flags = ::fcntl(fd, F_GETFL);
     if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) throw_errno("fcntl");

@@ -28,6 +28,13 @@ void write_all(int fd, std::string_view data, const std::string& name_for_errors
 UniqueFd open_or_throw(const std::string& path, int flags, mode_t mode = 0);
 UniqueFd openat_or_throw(int dir_fd, const std::string& path, int flags, mode_t mode = 0);
 
+// Another descriptor of the same open file, with O_CLOEXEC; throws std::system_error.
+UniqueFd duplicate(int fd, const std::string& name_for_errors);
+
+// Makes durable which names the directory has: what was made, renamed or removed in it. Throws
+// std::system_error.
+void sync_directory(const std::string& path);
+
 // O_NONBLOCK on; throws on error.
 void set_nonblocking(int fd);
 

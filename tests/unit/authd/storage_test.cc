@@ -2,38 +2,13 @@
 // refused, and who asks goes on being answered (RULES.md R2, R24).
 #include "tests/unit/authd/admin_command.h"
 #include "tests/unit/authd/service_fixture.h"
+#include "tests/unit/failing_sync.h"
 
-#include <sys/syscall.h>
 #include <sysexits.h>
-#include <unistd.h>
-
-#include <cerrno>
 
 using namespace tambo;
 using namespace tambo::authd;
 using namespace tambo::authd::test;
-
-namespace {
-
-int sync_fails = 0; // with this error
-int syncs = 0;
-
-int sync_unless_failing(int fd, long number) {
-    ++syncs;
-    if (!sync_fails) return static_cast<int>(::syscall(number, fd));
-    errno = sync_fails;
-    return -1;
-}
-
-} // namespace
-
-// SQLite's calls come here.
-extern "C" int fsync(int fd) {
-    return sync_unless_failing(fd, SYS_fsync);
-}
-extern "C" int fdatasync(int fd) {
-    return sync_unless_failing(fd, SYS_fdatasync);
-}
 
 namespace {
 

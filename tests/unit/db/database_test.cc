@@ -1,4 +1,5 @@
 #include "common/db/database.h"
+#include "tests/unit/failing_sync.h"
 
 #include <catch2/catch.hpp>
 #include <fcntl.h>
@@ -21,15 +22,8 @@ using namespace tambo::db;
 
 namespace {
 
-int sync_fails = 0;             // with this error
 std::string_view open_fails_of; // end of a path
 int open_fails_with = 0;        // the next time that it is opened for writing
-
-int sync_unless_failing(int fd, long number) {
-    if (!sync_fails) return static_cast<int>(::syscall(number, fd));
-    errno = sync_fails;
-    return -1;
-}
 
 } // namespace
 
@@ -45,12 +39,6 @@ extern "C" int open64(const char* path, int flags, ...) {
         return -1;
     }
     return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, flags, mode));
-}
-extern "C" int fsync(int fd) {
-    return sync_unless_failing(fd, SYS_fsync);
-}
-extern "C" int fdatasync(int fd) {
-    return sync_unless_failing(fd, SYS_fdatasync);
 }
 
 namespace {
