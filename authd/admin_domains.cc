@@ -208,7 +208,8 @@ ipc::AdminAnswer Admin::address_explain(const Words& words) {
     answer.columns = {"kind", "target", "detail", "reply"};
     for (const auto& target : expansion.targets) {
         const bool local = target.kind == ipc::TargetKind::local;
-        answer.rows.push_back({local ? "local" : "remote", target.address, target.detail, ""});
+        answer.rows.push_back({local ? "local" : "remote", target.address, target.detail,
+                               local ? service_.lack_of_room(target.account) : ""});
     }
     if (!expansion.targets.empty()) {
         if (!expansion.circle.empty()) answer.rows.push_back({"circle", expansion.circle, "", ""});

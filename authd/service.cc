@@ -17,6 +17,7 @@ namespace tambo::authd {
 namespace {
 
 constexpr size_t kHashBacklogMax = 100;
+constexpr uint64_t kLargeMessageBytes = 1u << 20; // a smaller one meets no quota that it exceeds
 constexpr size_t kFileBytesMax = 4u << 20; // of aliases and passwd
 // Of the recipients in one Resolution; the rest of the datagram is for its other fields.
 constexpr size_t kRecipientsBytesMax = limits::ipc_message_bytes - 3 * 1024;
@@ -204,6 +205,15 @@ ipc::ReplyText Service::check_sender(const std::string& token, const std::string
     return {553, "5.7.1", "this sender address does not belong to your login"};
 }
 
+// Of all of them: waiting for room would be in vain.
+bool Service::exceeds_quotas(const std::vector<ipc::Target>& targets, uint64_t message_bytes) {
+    return std::ranges::all_of(targets, [&](const ipc::Target& target) {
+        if (target.kind != ipc::TargetKind::local) return false;
+        const uint64_t quota = account_facts(target.account).quota_bytes;
+        return quota > 0 && message_bytes > quota;
+    });
+}
+
 // Only if there is room in none of them.
 ipc::ReplyText Service::refusal_of_full(const std::vector<ipc::Target>& targets,
                                         uint64_t message_bytes) const {
@@ -219,6 +229,13 @@ ipc::ReplyText Service::refusal_of_full(const std::vector<ipc::Target>& targets,
     return {452, "4.2.2", "mailbox full"};
 }
 
+std::string Service::lack_of_room(const Id& account) const {
+    const auto found = refused_from_bytes_.find(account);
+    if (found == refused_from_bytes_.end()) return {};
+    if (found->second == 1) return "452 4.2.2 mailbox full";
+    return cat("452 4.2.2 for a message of ", found->second, " bytes or more");
+}
+
 ipc::ReplyText Service::check_recipient(const ipc::CheckRecipient& question) {
     const auto address = smtp::parse_address(question.address);
     if (!address) return {501, "5.1.3", "bad recipient address syntax"};
@@ -229,7 +246,11 @@ ipc::ReplyText Service::check_recipient(const ipc::CheckRecipient& question) {
         return {};
     }
     if (expansion.verdict != Expansion::Verdict::good) return refusal_of(expansion.verdict);
-    return refusal_of_full(expansion.targets, question.message_bytes);
+    const uint64_t bytes = question.message_bytes;
+    if (bytes >= kLargeMessageBytes && exceeds_quotas(expansion.targets, bytes)) {
+        return {552, "5.2.3", "the message is larger than the mailbox may be"};
+    }
+    return refusal_of_full(expansion.targets, bytes);
 }
 
 ipc::ResolvedRecipient Service::resolve_one(const ipc::Resolve& question, const std::string& text) {

@@ -85,6 +85,8 @@ class Service {
     void configure(const conf::AuthdConfig& config);
     // As in ipc::AccountRoom.
     void set_room(const Id& account, uint64_t refused_from_bytes);
+    // For a person: which messages to the account are refused for want of room; empty: none.
+    std::string lack_of_room(const Id& account) const;
     // The keeper has put away what a removed account had.
     void account_buried(const Id& account);
     // After a change of an account's quota, or of the one that all have who have none of their own.
@@ -115,6 +117,7 @@ class Service {
     // Whose token it is; nullopt if it is none, or the right that it was made for has ended.
     std::optional<Login> login_of(std::string_view token);
     bool may_send_as(const Login& login, const smtp::Address& address);
+    bool exceeds_quotas(const std::vector<ipc::Target>& targets, uint64_t message_bytes);
     ipc::ReplyText refusal_of_full(const std::vector<ipc::Target>& targets,
                                    uint64_t message_bytes) const;
     ipc::ResolvedRecipient resolve_one(const ipc::Resolve& question, const std::string& text);

@@ -7,6 +7,10 @@
 
 #include "common/base/text.h"
 
+#include <sysexits.h>
+
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <system_error>
 
@@ -80,6 +84,39 @@ int set_password(Context& context, const UserOptions& options, const std::string
     return 0;
 }
 
+// Each account that somebody asks about is opened: no list shows it without being asked.
+void add_user_usage(CLI::App& user, Context& context, Action& action) {
+    auto addresses = std::make_shared<Words>();
+    CLI::App* usage = user.add_subcommand("usage", "how much mail accounts keep");
+    usage->add_option("ADDRESS", *addresses, "accounts; all if none is named");
+    usage->callback([&context, &action, addresses] {
+        action = [&context, addresses] {
+            if (!context.is_running()) {
+                throw Failure{EX_UNAVAILABLE, "only a running suite can tell; tambo status"};
+            }
+            Words ids;
+            if (addresses->empty()) {
+                for (const auto& row : context.ask("authd", "user.list").rows)
+                    ids.push_back(row.at(4));
+            }
+            for (const auto& address : *addresses)
+                ids.push_back(context.ask("authd", "user.show", {address}).rows.at(0).at(5));
+            ipc::AdminAnswer all;
+            for (const auto& id : ids) {
+                auto one = context.ask_any("keeper", {"usage", {id}, {}, {}});
+                if (one.exit_code == EX_NOUSER && addresses->empty()) continue; // removed meanwhile
+                all.columns = std::move(one.columns);
+                std::ranges::move(one.rows, std::back_inserter(all.rows));
+                if (one.error.empty()) continue;
+                complain(cat(id, ": ", one.error));
+                all.exit_code = one.exit_code;
+            }
+            print_answer(all, context.format);
+            return all.exit_code;
+        };
+    });
+}
+
 void add_user_commands(CLI::App& app, Context& context, Action& action) {
     CLI::App* user = app.add_subcommand("user", "accounts")->require_subcommand(1);
     add_verb(*user, context, action, "list", "user.list", "DOMAIN", "list accounts", 0, 1);
@@ -98,6 +135,7 @@ void add_user_commands(CLI::App& app, Context& context, Action& action) {
     add_verb(*user, context, action, "quota", "user.quota", "ADDRESS_SIZE",
              "ADDRESS SIZE [MESSAGES]: set its quota; 0 for the default", 2, 3,
              "quota of % set; tambo queue flush tries what waited for room");
+    add_user_usage(*user, context, action);
     CLI::App* passwd = app.add_subcommand("passwd", "set the password of an account");
     auto passwd_options = add_password_options(*passwd);
     passwd->callback([&context, &action, passwd_options] {

@@ -59,6 +59,10 @@ void add_verb(CLI::App& queue,
             } else {
                 print_answer(answer, context.format);
             }
+            if (name == "list" && answer.error.empty() && answer.rows.empty()) {
+                confirm(filter->words().empty() ? "nothing waits" : "no such message waits",
+                        context.format);
+            }
             if (!answer.error.empty()) complain(answer.error);
             return static_cast<int>(answer.exit_code);
         };

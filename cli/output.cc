@@ -78,6 +78,7 @@ size_t width_of(std::string_view text) {
 }
 
 std::string render_table(const ipc::AdminAnswer& answer) {
+    if (answer.rows.empty()) return {};
     std::vector<std::vector<std::string>> cells;
     cells.emplace_back();
     for (const auto& column : answer.columns)

@@ -55,6 +55,7 @@ AccountService::AccountService(Loop& loop, Clock& clock, Spawn order, UniqueFd p
     keeper_.on<ipc::FileMessage>(*this, &AccountService::file);
     keeper_.on<ipc::SetQuota>(*this, &AccountService::set_quota);
     keeper_.on<ipc::Fsck>(*this, &AccountService::fsck);
+    keeper_.on<ipc::AskUsage>(*this, &AccountService::usage);
     keeper_.on_lost = [this] { end(); };
 }
 
@@ -198,6 +199,15 @@ void AccountService::set_quota(ipc::SetQuota message) {
     report_room();
 }
 
+task<ipc::AccountUsage> AccountService::usage(ipc::AskUsage) {
+    ipc::AccountUsage answer;
+    if (account()) {
+        const auto usage = account_->usage();
+        answer = {true, usage.bytes, usage.messages};
+    }
+    co_return answer;
+}
+
 // ---- deliveries
 
 // The detail of an address is folded (RULES.md K1): case does not tell mailboxes apart here,
@@ -220,6 +230,7 @@ task<ipc::Delivered> AccountService::file(ipc::FileMessage message) {
     filing.delivery.key = {facts.qid, facts.rcpt_no, facts.action_no};
     filing.delivery.prefix = std::move(facts.prefix);
     filing.delivery.mailbox = mailbox_for(facts.detail);
+    filing.bytes = facts.body_bytes + filing.delivery.prefix.size();
     // All that arrived in this turn of the loop share one transaction.
     if (waiting_.empty()) loop_.post([this] { file_all(); });
     waiting_.push_back(&filing);
@@ -231,9 +242,8 @@ task<ipc::Delivered> AccountService::file(ipc::FileMessage message) {
     while (!filing.done) {
         co_await filed_.wait();
     }
-    const auto wanted = facts.body_bytes + filing.delivery.prefix.size();
     if (filing.answer.status.enhanced == "4.2.2") {
-        refused_bytes_ = refused_bytes_ == 0 ? wanted : std::min(refused_bytes_, wanted);
+        refused_bytes_ = refused_bytes_ == 0 ? filing.bytes : std::min(refused_bytes_, filing.bytes);
         refused_from_bytes_.reset(); // who let it come may have forgotten
         report_room();
     }
@@ -244,6 +254,11 @@ void AccountService::answer(Filing& filing, const store::Outcome<store::Delivere
     filing.done = true;
     if (!outcome.ok()) {
         filing.answer = refuse(outcome.error());
+        const uint64_t quota = account_->quota().bytes;
+        if (outcome.error() == store::Refusal::over_quota && filing.bytes > quota && quota > 0) {
+            filing.answer.outcome = ipc::DeliveryOutcome::refused;
+            filing.answer.status = {552, "5.2.3", "the message is larger than the mailbox may be"};
+        }
         return;
     }
     filing.answer.outcome =

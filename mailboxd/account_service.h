@@ -30,6 +30,7 @@ class AccountService final : private store::AccountObserver {
     // A delivery that waits for the transaction of this turn of the loop.
     struct Filing {
         store::Delivery delivery;
+        uint64_t bytes = 0; // as the quota counts them
         ipc::Delivered answer;
         bool done = false;
     };
@@ -38,6 +39,7 @@ class AccountService final : private store::AccountObserver {
     task<ipc::AttachAnswer> attach(ipc::AttachSession message);
     task<ipc::Delivered> file(ipc::FileMessage message);
     task<ipc::FsckReport> fsck(ipc::Fsck question);
+    task<ipc::AccountUsage> usage(ipc::AskUsage question);
     task<> run_session(ipc::AttachSession message);
     void file_all();
     void answer(Filing& filing, const store::Outcome<store::Delivered>& outcome);

@@ -56,6 +56,8 @@ class Keeper {
     // nullopt: no such account.
     task<std::optional<AccountFacts>> ask(Id account);
     task<ipc::AdminAnswer> fsck(ipc::AdminRequest request);
+    task<ipc::AdminAnswer> usage(ipc::AdminRequest request);
+    task<ipc::AccountUsage> usage_of(Id account, AccountFacts facts);
     task<ipc::FsckReport> check_account(Id account, AccountFacts facts, bool repair);
     ipc::AdminAnswer status() const;
     void bury(const Id& account);

@@ -1,5 +1,5 @@
-// Verbs of control/keeper.sock (fsck ACCOUNT-ID ADDRESS [repair], status), and the end of deleted
-// accounts.
+// Verbs of control/keeper.sock (fsck ACCOUNT-ID ADDRESS [repair], usage ACCOUNT-ID, status), and the
+// end of deleted accounts.
 #include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/sys/log.h"
@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace tambo::mailboxd {
@@ -42,11 +43,27 @@ std::vector<Id> buried_before(UtcTime time) {
     return out;
 }
 
+uint64_t percent_of(uint64_t used, uint64_t quota) {
+    return quota == 0 ? 0 : static_cast<uint64_t>(100.0 * double(used) / double(quota));
+}
+
+// A quota of 0 is none.
+std::vector<std::string> usage_row(const AccountFacts& facts, const ipc::AccountUsage& usage) {
+    const uint64_t percent = std::max(percent_of(usage.bytes, facts.quota_bytes),
+                                      percent_of(usage.messages, facts.quota_messages));
+    const bool limited = facts.quota_bytes > 0 || facts.quota_messages > 0;
+    return {facts.address,       cat(usage.bytes),
+            cat(facts.quota_bytes), cat(usage.messages),
+            cat(facts.quota_messages), limited ? cat(percent) : ""};
+}
+
 } // namespace
 
 void Keeper::serve_admin(ipc::AdminServer& admin) {
     admin.on("fsck",
              [this](ipc::AdminRequest request, ipc::Asker) { return fsck(std::move(request)); });
+    admin.on("usage",
+             [this](ipc::AdminRequest request, ipc::Asker) { return usage(std::move(request)); });
     admin.on("status", [this](ipc::AdminRequest, ipc::Asker) { return as_task(status()); });
 }
 
@@ -110,6 +127,49 @@ task<ipc::AdminAnswer> Keeper::fsck(ipc::AdminRequest request) {
         answer.exit_code = EX_SOFTWARE;
         answer.error = cat("the check of ", address, " ended early; see the log");
     }
+    co_return answer;
+}
+
+// Of an account to which no mail came yet, no process is started.
+task<ipc::AccountUsage> Keeper::usage_of(Id account, AccountFacts facts) {
+    struct stat status {};
+    if (::stat(account.text().c_str(), &status) != 0) co_return ipc::AccountUsage{true, 0, 0};
+    ipc::AccountUsage usage;
+    auto lease = co_await table_.acquire(account, std::move(facts));
+    if (!lease) co_return usage;
+    ipc::Channel& channel = lease.channel();
+    ipc::AskUsage question;
+    usage = co_await channel.call(question);
+    co_return usage;
+}
+
+task<ipc::AdminAnswer> Keeper::usage(ipc::AdminRequest request) {
+    ipc::AdminAnswer answer;
+    answer.columns = {"address",  "used_bytes",     "quota_bytes",
+                      "messages", "quota_messages", "used_percent"};
+    const auto account = request.words.size() == 1 ? Id::parse(request.words[0]) : std::nullopt;
+    if (!account) {
+        answer.exit_code = EX_USAGE;
+        answer.error = "usage: usage ACCOUNT-ID";
+        co_return answer;
+    }
+    try {
+        auto facts = co_await ask(*account);
+        if (!facts) {
+            answer.exit_code = EX_NOUSER;
+            answer.error = "no such account";
+            co_return answer;
+        }
+        const AccountFacts known = *facts;
+        auto usage = co_await usage_of(*account, known);
+        if (usage.known) {
+            answer.rows.push_back(usage_row(known, usage));
+            co_return answer;
+        }
+    } catch (const ipc::PeerLost&) { // said below
+    }
+    answer.exit_code = EX_TEMPFAIL;
+    answer.error = "its mail cannot be looked at just now; see the log";
     co_return answer;
 }
 

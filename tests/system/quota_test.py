@@ -19,7 +19,7 @@ FULL = (452, b"4.2.2 mailbox full")
 TOO_LARGE = (452, b"4.2.2 mailbox has no room for a message of this size")
 MESSAGE = 6 << 10  # there is room for one
 USERS = ["raised", "everybody", "emptied", "forgotten", "crowded", "small", "underway", "reading",
-         "crashed"]
+         "crashed", "narrow", "shown", "unused"]
 
 
 class Quota(unittest.TestCase):
@@ -33,12 +33,12 @@ class Quota(unittest.TestCase):
     def rcpt(self, name, size):
         return self.send(name, size, only_rcpt=True)
 
-    def send(self, name, size, only_rcpt=False):
+    def send(self, name, size, only_rcpt=False, told=True):
         """The reply to RCPT; if that is a good one, the message goes."""
         address = name + "@example.test"
         with smtplib.SMTP("127.0.0.1", self.suite.ports["smtp"], "client.test", timeout=60) as smtp:
             smtp.ehlo()
-            smtp.mail("stranger@client.example", ["SIZE=%d" % size])
+            smtp.mail("stranger@client.example", ["SIZE=%d" % size] if told else [])
             code, text = smtp.rcpt(address)
             if code == 250 and not only_rcpt:
                 line = "x" * 70 + "\r\n"
@@ -160,14 +160,56 @@ class Quota(unittest.TestCase):
         wait_for(lambda: self.send("forgotten", 4 << 10) == TOO_LARGE, what="RCPT to be refused")
 
     def test_one_large_message_keeps_nobody_else_out(self):
-        self.suite.tambo("user", "quota", "crowded@example.test", "1M")
+        self.suite.tambo("user", "quota", "crowded@example.test", "3M")
+        self.send("crowded", 2 << 20)
         self.send("crowded", 2 << 20)
         wait_for(lambda: self.deferred("crowded"), what="the large message to wait")
         for _ in range(3):
             self.assertEqual(self.send("crowded", 20 << 10)[0], 250)
-        self.lab.messages("crowded", 3)
+        self.lab.messages("crowded", 4)
         self.assertEqual(self.rcpt("crowded", 2 << 20), TOO_LARGE)
         self.assertEqual(self.deferred("crowded"), 1)
+
+    def test_more_than_the_whole_quota_does_not_wait(self):
+        self.suite.tambo("user", "quota", "narrow@example.test", "1M")
+        refused = (552, b"5.2.3 the message is larger than the mailbox may be")
+        self.assertEqual(self.rcpt("narrow", 2 << 20), refused)
+        # Without a word of its size it is found out by the mailbox.
+        self.assertEqual(self.send("narrow", 2 << 20, told=False)[0], 250)
+        log = os.path.join(self.suite.state, "log", "events.log")
+
+        def bounced():
+            with open(log) as f:
+                return any("queue.failed" in line and "to=narrow@example.test" in line
+                           and "code=552 enhanced=5.2.3" in line for line in f)
+        wait_for(bounced, what="the large message to be given up")
+        self.assertEqual(self.send("narrow", MESSAGE)[0], 250)
+        self.lab.messages("narrow", 1)
+
+    def test_usage_is_shown(self):
+        def usage(*words):
+            return {row["address"]: row for row in map(
+                json.loads, self.suite.tambo("user", "usage", *words, "--json").splitlines())}
+        address, unused = "shown@example.test", "unused@example.test"
+        self.suite.tambo("user", "quota", address, str(QUOTA), "50")
+        self.suite.tambo("user", "quota", unused, "1G")
+        self.send("shown", MESSAGE)
+        self.lab.messages("shown", 1)
+        rows = usage(address, unused)
+        shown = rows[address]
+        used = int(shown["used_bytes"])
+        self.assertTrue(MESSAGE * 0.9 < used < QUOTA, shown)
+        self.assertEqual([int(shown[x]) for x in ("quota_bytes", "messages", "quota_messages")],
+                         [QUOTA, 1, 50])
+        self.assertEqual(int(shown["used_percent"]), 100 * used // QUOTA)
+        self.assertEqual([int(rows[unused][x]) for x in ("used_bytes", "messages", "used_percent")],
+                         [0, 0, 0])
+        self.assertEqual(len(usage()), len(USERS))
+        self.assertNotIn("452", self.suite.tambo("explain", address))
+        self.send("shown", MESSAGE)
+        wait_for(lambda: self.rcpt("shown", MESSAGE) == TOO_LARGE, what="RCPT to be refused")
+        self.assertRegex(self.suite.tambo("explain", address),
+                         r"452 4\.2\.2 for a message of \d+ bytes or more")
 
     def test_messages_are_counted(self):
         self.suite.tambo("user", "quota", "small@example.test", "1G", "2")

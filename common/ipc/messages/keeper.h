@@ -78,6 +78,20 @@ struct AccountRoom {
     template <class V> void visit(V& v) { v(account, refused_from_bytes); }
 };
 
+// keeper -> account process: how much mail there is, counted as the quota counts it.
+struct AccountUsage {
+    bool known = false; // false: its store cannot be opened
+    uint64_t bytes = 0, messages = 0;
+    template <class V> void visit(V& v) { v(known, bytes, messages); }
+};
+
+struct AskUsage {
+    static constexpr uint16_t kType = 0x060B;
+    static constexpr Loss kLoss = Loss::fail;
+    using Reply = AccountUsage;
+    template <class V> void visit(V&) {}
+};
+
 // account process -> keeper, one-way: how much is going on.
 struct AccountLoad {
     static constexpr uint16_t kType = 0x0603;

@@ -116,6 +116,23 @@ TEST_CASE("a full account is refused at RCPT, and one that is nearly full by the
     CHECK(refused.code == 452);
     CHECK(refused.enhanced == "4.2.2");
     CHECK(refused.text == "mailbox has no room for a message of this size");
+    CHECK(s.service->lack_of_room(Id{0, 1}) == "452 4.2.2 for a message of 5000 bytes or more");
+    s.service->set_room(Id{0, 1}, 1);
+    CHECK(s.service->lack_of_room(Id{0, 1}) == "452 4.2.2 mailbox full");
     s.service->set_room(Id{0, 1}, 0);
     CHECK(s.service->check_recipient(question).code == 0);
+    CHECK(s.service->lack_of_room(Id{0, 1}) == "");
+}
+
+TEST_CASE("a message larger than the whole quota is refused for good") {
+    Suite s;
+    s.service->directory().set_quota(Id{0, 1}, 2 << 20, 0);
+    ipc::CheckRecipient question;
+    question.address = "alice@example.test";
+    question.message_bytes = 2 << 20;
+    CHECK(s.service->check_recipient(question).code == 0);
+    question.message_bytes++;
+    const auto refused = s.service->check_recipient(question);
+    CHECK(refused.code == 552);
+    CHECK(refused.enhanced == "5.2.3");
 }

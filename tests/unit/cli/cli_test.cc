@@ -82,6 +82,9 @@ TEST_CASE("answers render as table, lines and JSON without raw control character
                                           "{\"name\":\"long name\",\"quota_bytes\":\"007\"}\n");
     answer.rows = {{"reply=\"550 no\\x0a\" c\xff", "1"}};
     CHECK(render(answer, Format::tsv) == "reply=\"550 no\\x0a\" c\\xff\t1\n");
+    answer.rows.clear();
+    for (const auto format : {Format::tsv, Format::table, Format::json})
+        CHECK(render(answer, format) == "");
 }
 
 TEST_CASE("made-up passwords differ and are long") {
