@@ -1,5 +1,6 @@
 // What a process is given at its start and later: configuration, files, listening sockets, peers.
 // The receiving side is common/ipc/boot.h and control.h.
+#include "common/base/text.h"
 #include "common/sys/clock.h"
 #include "common/sys/fdpass.h"
 #include "common/sys/file.h"
@@ -150,7 +151,8 @@ void Children::send_files(Child& child, bool at_start) {
     }
 }
 
-void Children::configure_all() {
+std::string Children::configure_all() {
+    std::string failures;
     for (auto& child : children_) {
         if (!child->wired) continue; // it gets the newest when it begins
         try {
@@ -159,10 +161,12 @@ void Children::configure_all() {
             log::Event("process.files_missing", log::Level::error)
                 .with("process", child->instance)
                 .with("why", e.what());
-            continue; // it keeps what it has
+            failures += cat(child->instance, " goes on with what it had: ", e.what(), '\n');
+            continue;
         }
         send_configuration(*child);
     }
+    return failures;
 }
 
 void Children::send_file(std::string_view word) {

@@ -50,8 +50,9 @@ class Children {
     // After SIGCHLD.
     void reap();
 
-    // To all: the files that may change and then the configuration, as of around.
-    void configure_all();
+    // To all: the files that may change and then the configuration, as of around. Who could not be
+    // given its files keeps what it has; a line of the answer says so.
+    std::string configure_all();
     // To those whose row names the word: the file anew.
     void send_file(std::string_view word);
     void broadcast_storage_state(bool read_only);

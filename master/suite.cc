@@ -216,7 +216,7 @@ Suite::Reload Suite::reload() {
     }
     if (result.ok) {
         ++around_.generation;
-        children_.configure_all();
+        result.report += children_.configure_all();
         watch_files();
     }
     log::Event("suite.reload", result.ok ? log::Level::notice : log::Level::error)

@@ -309,6 +309,22 @@ TEST_CASE("reload: errors change nothing, a good configuration reaches everybody
     CHECK(rig.count("queued", "configured generation=1") == 0);
 }
 
+TEST_CASE("reload says who could not be given a file") {
+    Rig rig;
+    rig.start();
+    const std::string aliases = rig.dir.path() + "/aliases";
+    std::filesystem::remove(aliases);
+    std::filesystem::create_symlink(aliases, aliases);
+    const auto taken = rig.suite->reload();
+    CHECK(taken.ok);
+    CHECK(taken.report.starts_with(cat("authd goes on with what it had: open ", aliases)));
+    std::filesystem::remove(aliases);
+    rig.run_until([&] { return rig.count("queued", "configured generation=2") == 1; });
+    CHECK(rig.count("authd", "configured generation=2") == 0);
+    CHECK(rig.suite->reload().report == "");
+    rig.run_until([&] { return rig.count("authd", "configured generation=3") == 1; });
+}
+
 TEST_CASE("who starts anew is given the keys and certificates of the last accepted reload") {
     Rig rig([](auto certificate, auto key) {
         const bool fits = certificate.substr(1) == key.substr(1);
