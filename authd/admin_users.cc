@@ -41,6 +41,16 @@ std::optional<std::string> problem_of(const ipc::AdminRequest& request) {
     return password_problem(request.secret, weak);
 }
 
+// password: the caller's, wiped when its hash is there.
+task<Credential> make_credential(Workers& workers, std::string& password) {
+    Credential credential;
+    credential.kind = kArgon2id;
+    credential.scope = "*";
+    credential.verifier = co_await workers.run([&password] { return hash_password(password); });
+    wipe(password);
+    co_return credential;
+}
+
 } // namespace
 
 Account Admin::require_account(const std::string& text) {
@@ -157,13 +167,7 @@ task<ipc::AdminAnswer> Admin::user_add(ipc::AdminRequest request, ipc::Asker) {
     auto checked = run(&Admin::user_check, request.words);
     if (!checked.error.empty()) co_return checked;
     if (const auto problem = problem_of(request)) co_return refusal(EX_DATAERR, *problem);
-    std::string& password = request.secret;
-    Credential credential;
-    credential.kind = kArgon2id;
-    credential.scope = "*";
-    credential.verifier =
-        co_await service_.workers().run([&password] { return hash_password(password); });
-    wipe(password);
+    const Credential credential = co_await make_credential(service_.workers(), request.secret);
     auto answer = answer_of([&] {
         // Looked at anew: others have been served meanwhile.
         const Account account = account_to_add(request.words);
@@ -183,13 +187,7 @@ task<ipc::AdminAnswer> Admin::password_set(ipc::AdminRequest request, ipc::Asker
     if (const auto problem = problem_of(request)) {
         co_return refusal(EX_DATAERR, *problem);
     }
-    std::string& password = request.secret;
-    Credential credential;
-    credential.kind = kArgon2id;
-    credential.scope = "*";
-    credential.verifier =
-        co_await service_.workers().run([&password] { return hash_password(password); });
-    wipe(password);
+    const Credential credential = co_await make_credential(service_.workers(), request.secret);
     auto answer = answer_of([&] {
         const Account account = require_account(request.words[0]);
         service_.directory().set_credential(account.id, credential);
