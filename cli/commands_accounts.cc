@@ -6,6 +6,7 @@
 #include "cli/password.h"
 
 #include "common/base/text.h"
+#include "common/ipc/admin.h"
 
 #include <sysexits.h>
 
@@ -84,36 +85,53 @@ int set_password(Context& context, const UserOptions& options, const std::string
     return 0;
 }
 
-// Each account that somebody asks about is opened: no list shows it without being asked.
+struct Named {
+    std::string address, id;
+};
+
+// Those that were named, or all.
+std::vector<Named> accounts_of(Context& context, const Words& addresses) {
+    std::vector<Named> accounts;
+    if (addresses.empty()) {
+        for (const auto& row : context.ask("authd", "user.list").rows)
+            accounts.push_back({row.at(0), row.at(4)});
+    }
+    for (const auto& address : addresses) {
+        const auto row = context.ask("authd", "user.show", {address}).rows.at(0);
+        accounts.push_back({row.at(0), row.at(5)});
+    }
+    return accounts;
+}
+
+// What could be found out is shown, whatever became of the rest.
+int show_usage(Context& context, const Words& addresses) {
+    context.ask("master", "status"); // only a running suite can tell
+    const std::string keeper = context.control_socket("keeper");
+    ipc::AdminAnswer all;
+    for (const auto& account : accounts_of(context, addresses)) {
+        auto one = ipc::ask_daemon(keeper, {"usage", {account.id}, {}, {}});
+        if (!one) {
+            complain("the keeper does not answer any more; tambo status");
+            all.exit_code = EX_UNAVAILABLE;
+            break;
+        }
+        if (one->exit_code == EX_NOUSER && addresses.empty()) continue; // removed meanwhile
+        if (!one->columns.empty()) all.columns = std::move(one->columns);
+        std::ranges::move(one->rows, std::back_inserter(all.rows));
+        if (one->error.empty()) continue;
+        complain(cat(account.address, ": ", one->error));
+        all.exit_code = one->exit_code;
+    }
+    print_answer(all, context.format);
+    return all.exit_code;
+}
+
 void add_user_usage(CLI::App& user, Context& context, Action& action) {
     auto addresses = std::make_shared<Words>();
     CLI::App* usage = user.add_subcommand("usage", "how much mail accounts keep");
     usage->add_option("ADDRESS", *addresses, "accounts; all if none is named");
     usage->callback([&context, &action, addresses] {
-        action = [&context, addresses] {
-            if (!context.is_running()) {
-                throw Failure{EX_UNAVAILABLE, "only a running suite can tell; tambo status"};
-            }
-            Words ids;
-            if (addresses->empty()) {
-                for (const auto& row : context.ask("authd", "user.list").rows)
-                    ids.push_back(row.at(4));
-            }
-            for (const auto& address : *addresses)
-                ids.push_back(context.ask("authd", "user.show", {address}).rows.at(0).at(5));
-            ipc::AdminAnswer all;
-            for (const auto& id : ids) {
-                auto one = context.ask_any("keeper", {"usage", {id}, {}, {}});
-                if (one.exit_code == EX_NOUSER && addresses->empty()) continue; // removed meanwhile
-                all.columns = std::move(one.columns);
-                std::ranges::move(one.rows, std::back_inserter(all.rows));
-                if (one.error.empty()) continue;
-                complain(cat(id, ": ", one.error));
-                all.exit_code = one.exit_code;
-            }
-            print_answer(all, context.format);
-            return all.exit_code;
-        };
+        action = [&context, addresses] { return show_usage(context, *addresses); };
     });
 }
 

@@ -202,8 +202,9 @@ void AccountService::set_quota(ipc::SetQuota message) {
 task<ipc::AccountUsage> AccountService::usage(ipc::AskUsage) {
     ipc::AccountUsage answer;
     if (account()) {
-        const auto usage = account_->usage();
-        answer = {true, usage.bytes, usage.messages};
+        answer = usage_of(*account_);
+    } else {
+        answer.problem = store::text_of(*refusal_);
     }
     co_return answer;
 }
@@ -243,7 +244,8 @@ task<ipc::Delivered> AccountService::file(ipc::FileMessage message) {
         co_await filed_.wait();
     }
     if (filing.answer.status.enhanced == "4.2.2") {
-        refused_bytes_ = refused_bytes_ == 0 ? filing.bytes : std::min(refused_bytes_, filing.bytes);
+        const uint64_t least = refused_bytes_ == 0 ? filing.bytes : refused_bytes_;
+        refused_bytes_ = std::min(least, filing.bytes);
         refused_from_bytes_.reset(); // who let it come may have forgotten
         report_room();
     }
@@ -253,12 +255,10 @@ task<ipc::Delivered> AccountService::file(ipc::FileMessage message) {
 void AccountService::answer(Filing& filing, const store::Outcome<store::Delivered>& outcome) {
     filing.done = true;
     if (!outcome.ok()) {
-        filing.answer = refuse(outcome.error());
         const uint64_t quota = account_->quota().bytes;
-        if (outcome.error() == store::Refusal::over_quota && filing.bytes > quota && quota > 0) {
-            filing.answer.outcome = ipc::DeliveryOutcome::refused;
-            filing.answer.status = {552, "5.2.3", "the message is larger than the mailbox may be"};
-        }
+        const bool never_fits = quota > 0 && filing.bytes > quota;
+        const bool is_full = outcome.error() == store::Refusal::over_quota;
+        filing.answer = refuse(is_full && never_fits ? store::Refusal::too_big : outcome.error());
         return;
     }
     filing.answer.outcome =

@@ -112,6 +112,12 @@ bool AccountTable::is_running(const Id& account) const {
     return found != residents_.end() && found->second->state == State::running;
 }
 
+bool AccountTable::is_absent(const Id& account) const {
+    const auto found = residents_.find(account);
+    if (found == residents_.end()) return true;
+    return found->second->state == State::absent && found->second->leases == 0;
+}
+
 // ---- life of a process
 
 void AccountTable::start(Resident& resident, Purpose purpose) {

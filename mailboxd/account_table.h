@@ -66,6 +66,8 @@ class AccountTable {
     bool read_only() const { return read_only_; }
 
     bool is_running(const Id& account) const;
+    // Nobody has a process of the account, nor waits for one.
+    bool is_absent(const Id& account) const;
     // Who has, or had a moment ago, a process.
     std::vector<Id> accounts() const;
     // For the process there is and those to come. If there is none, but one has said that there was

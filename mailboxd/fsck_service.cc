@@ -84,11 +84,29 @@ task<ipc::FsckReport> FsckService::examine(ipc::Fsck question) {
     co_return answer_of(store::fsck(".", options));
 }
 
+ipc::AccountUsage usage_of(const store::Account& account) {
+    const auto usage = account.usage();
+    return {"", usage.bytes, usage.messages};
+}
+
+task<ipc::AccountUsage> FsckService::usage(ipc::AskUsage) {
+    auto opened = store::Account::open(".", store_options(order_, clock_));
+    ipc::AccountUsage answer;
+    if (opened.ok()) {
+        answer = usage_of(**opened);
+        (*opened)->close();
+    } else {
+        answer.problem = store::text_of(opened.error());
+    }
+    co_return answer;
+}
+
 int FsckService::run() {
     Loop loop;
     Nursery nursery(loop);
     ipc::Channel keeper(nursery, "keeper");
     keeper.on<ipc::Fsck>(*this, &FsckService::examine);
+    keeper.on<ipc::AskUsage>(*this, &FsckService::usage);
     keeper.on_lost = [&] { loop.stop(); };
     keeper.attach(std::move(order_.channel));
     loop.run();

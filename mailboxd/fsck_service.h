@@ -21,7 +21,10 @@ ipc::FsckReport answer_of(const store::Outcome<store::FsckReport>& report);
 // how much is missing. address: at most limits::smtp_path_bytes.
 ipc::AdminAnswer rows_of(const std::string& address, const ipc::FsckReport& report);
 
-// The process of purpose fsck: answers one kind of question until the keeper lets go.
+ipc::AccountUsage usage_of(const store::Account& account);
+
+// The process of purpose fsck: answers what is asked about the account until the keeper lets go,
+// and changes nothing that it was not asked to change.
 class FsckService {
   public:
     // The current directory is the account's.
@@ -31,6 +34,7 @@ class FsckService {
 
   private:
     task<ipc::FsckReport> examine(ipc::Fsck question);
+    task<ipc::AccountUsage> usage(ipc::AskUsage question);
 
     Spawn order_;
     Clock& clock_;

@@ -1,5 +1,5 @@
-// Verbs of control/keeper.sock (fsck ACCOUNT-ID ADDRESS [repair], usage ACCOUNT-ID, status), and the
-// end of deleted accounts.
+// Verbs of control/keeper.sock (fsck ACCOUNT-ID ADDRESS [repair], usage ACCOUNT-ID, status), and
+// the end of deleted accounts.
 #include "common/base/limits.h"
 #include "common/base/text.h"
 #include "common/sys/log.h"
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <vector>
 
 namespace tambo::mailboxd {
@@ -48,13 +49,30 @@ uint64_t percent_of(uint64_t used, uint64_t quota) {
 }
 
 // A quota of 0 is none.
-std::vector<std::string> usage_row(const AccountFacts& facts, const ipc::AccountUsage& usage) {
+ipc::AdminAnswer usage_row(const AccountFacts& facts, const ipc::AccountUsage& usage) {
     const uint64_t percent = std::max(percent_of(usage.bytes, facts.quota_bytes),
                                       percent_of(usage.messages, facts.quota_messages));
     const bool limited = facts.quota_bytes > 0 || facts.quota_messages > 0;
-    return {facts.address,       cat(usage.bytes),
-            cat(facts.quota_bytes), cat(usage.messages),
-            cat(facts.quota_messages), limited ? cat(percent) : ""};
+    ipc::AdminAnswer answer;
+    answer.columns = {"address",  "used_bytes",     "quota_bytes",
+                      "messages", "quota_messages", "used_percent"};
+    answer.rows.push_back({facts.address, cat(usage.bytes), cat(facts.quota_bytes),
+                           cat(usage.messages), cat(facts.quota_messages),
+                           limited ? cat(percent) : ""});
+    return answer;
+}
+
+ipc::AdminAnswer refusal(uint8_t exit_code, std::string text) {
+    ipc::AdminAnswer answer;
+    answer.exit_code = exit_code;
+    answer.error = std::move(text);
+    return answer;
+}
+
+// The first mail makes the directory.
+bool is_there(const Id& account) {
+    struct stat status {};
+    return ::stat(account.text().c_str(), &status) == 0 || errno != ENOENT;
 }
 
 } // namespace
@@ -106,9 +124,7 @@ task<ipc::AdminAnswer> Keeper::fsck(ipc::AdminRequest request) {
     const bool repair = request.words.size() == 3 && request.words[2] == "repair";
     const bool whole = account && request.words.size() == (repair ? 3 : 2);
     if (!whole || request.words[1].size() > limits::smtp_path_bytes) {
-        answer.exit_code = EX_USAGE;
-        answer.error = "usage: fsck ACCOUNT-ID ADDRESS [repair]";
-        co_return answer;
+        co_return refusal(EX_USAGE, "usage: fsck ACCOUNT-ID ADDRESS [repair]");
     }
     const std::string address = request.words[1];
     struct stat status {};
@@ -130,13 +146,18 @@ task<ipc::AdminAnswer> Keeper::fsck(ipc::AdminRequest request) {
     co_return answer;
 }
 
-// Of an account to which no mail came yet, no process is started.
+// Under its sessions if it is in use; otherwise in a process that ends with the answer, so that who
+// asks about all accounts does not leave a process of each behind.
 task<ipc::AccountUsage> Keeper::usage_of(Id account, AccountFacts facts) {
-    struct stat status {};
-    if (::stat(account.text().c_str(), &status) != 0) co_return ipc::AccountUsage{true, 0, 0};
+    auto acquiring = table_.is_absent(account)
+                         ? table_.acquire_alone(account, facts, Purpose::fsck)
+                         : table_.acquire(account, facts);
+    auto lease = co_await std::move(acquiring);
     ipc::AccountUsage usage;
-    auto lease = co_await table_.acquire(account, std::move(facts));
-    if (!lease) co_return usage;
+    if (!lease) {
+        usage.problem = lease.refusal();
+        co_return usage;
+    }
     ipc::Channel& channel = lease.channel();
     ipc::AskUsage question;
     usage = co_await channel.call(question);
@@ -144,33 +165,20 @@ task<ipc::AccountUsage> Keeper::usage_of(Id account, AccountFacts facts) {
 }
 
 task<ipc::AdminAnswer> Keeper::usage(ipc::AdminRequest request) {
-    ipc::AdminAnswer answer;
-    answer.columns = {"address",  "used_bytes",     "quota_bytes",
-                      "messages", "quota_messages", "used_percent"};
     const auto account = request.words.size() == 1 ? Id::parse(request.words[0]) : std::nullopt;
-    if (!account) {
-        answer.exit_code = EX_USAGE;
-        answer.error = "usage: usage ACCOUNT-ID";
-        co_return answer;
-    }
+    if (!account) co_return refusal(EX_USAGE, "usage: usage ACCOUNT-ID");
     try {
         auto facts = co_await ask(*account);
-        if (!facts) {
-            answer.exit_code = EX_NOUSER;
-            answer.error = "no such account";
-            co_return answer;
-        }
+        if (!facts) co_return refusal(EX_NOUSER, "no such account");
         const AccountFacts known = *facts;
-        auto usage = co_await usage_of(*account, known);
-        if (usage.known) {
-            answer.rows.push_back(usage_row(known, usage));
-            co_return answer;
-        }
-    } catch (const ipc::PeerLost&) { // said below
+        ipc::AccountUsage usage;
+        if (is_there(*account)) usage = co_await usage_of(*account, known);
+        if (usage.problem.empty()) co_return usage_row(known, usage);
+        co_return refusal(EX_UNAVAILABLE, cat("cannot be looked at: ", usage.problem));
+    } catch (const ipc::PeerLost&) {
+        if (!is_there(*account)) co_return refusal(EX_NOUSER, "no such account");
     }
-    answer.exit_code = EX_TEMPFAIL;
-    answer.error = "its mail cannot be looked at just now; see the log";
-    co_return answer;
+    co_return refusal(EX_UNAVAILABLE, "cannot be looked at: its process ended; see the log");
 }
 
 void Keeper::erase_old() {

@@ -7,7 +7,6 @@
 #include "common/sys/log.h"
 #include "master/children.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -44,7 +43,8 @@ void Children::send_boot(Child& child) {
     }
     send_files(child, true);
     for (const auto* socket : around_.listeners.of(child.service.name, child.service.listeners)) {
-        child.control.send(ipc::ListenSocket{socket->name, duplicate(socket->fd.get(), socket->name)});
+        auto copy = duplicate(socket->fd.get(), socket->name);
+        child.control.send(ipc::ListenSocket{socket->name, std::move(copy)});
     }
     wire(child);
     const auto identity = around_.users.identity(child.service.user);

@@ -77,21 +77,40 @@ std::string_view line_of(std::string_view content, int64_t line) {
 // The mistake that everybody makes once.
 std::string missing_quotes(std::string_view line) {
     const auto [key, value] = split_once(line, '=');
-    const auto text = trim(value);
-    const bool is_text = !text.empty() && text != "true" && text != "false" &&
-                         (is_alpha(text[0]) || text[0] == '/' || text[0] == '*');
+    const auto text = trim(split_once(value, '#').first);
+    const bool is_flag = iequals(text, "true") || iequals(text, "false");
+    const bool is_text =
+        !text.empty() && !is_flag && (is_alpha(text[0]) || text[0] == '/' || text[0] == '*');
     return is_text ? cat("; text stands in quotes: ", escape(trim(key)), " = \"", escape(text), '"')
                    : "";
 }
 
-// Each line that the parser stops at is moved to wrong_lines, and it tries again.
-std::optional<toml::table> parse_right_lines(std::string content, std::string& wrong_lines) {
+// What can be read of a file that is not TOML.
+struct Rest {
+    toml::table table;
+    std::string wrong_lines;
+    // From here on keys may be those of a section whose heading is wrong.
+    int64_t believed_to_line = INT64_MAX;
+};
+
+// Each line that the parser stops at is taken out, and it tries again. With strings of several
+// lines nobody knows which line is inside one.
+std::optional<Rest> parse_right_lines(std::string content) {
+    if (content.find("\"\"\"") != std::string::npos || content.find("'''") != std::string::npos) {
+        return std::nullopt;
+    }
+    Rest rest;
     for (int attempts = 0; attempts < kWrongLinesMax; ++attempts) {
         try {
-            return toml::parse(content);
+            rest.table = toml::parse(content);
+            return rest;
         } catch (const toml::parse_error& e) {
-            const auto wrong = line_of(content, e.source().begin.line);
-            wrong_lines += wrong;
+            const int64_t number = e.source().begin.line;
+            const auto wrong = line_of(content, number);
+            if (trim(wrong).starts_with('[')) {
+                rest.believed_to_line = std::min(rest.believed_to_line, number);
+            }
+            rest.wrong_lines += wrong;
             content.erase(static_cast<size_t>(wrong.data() - content.data()), wrong.size());
         }
     }
@@ -170,14 +189,14 @@ class Loading {
     // Of a file that is not TOML: where the suite is, if that can be read without the lines that
     // are wrong. What else such a file says is not worth a complaint of its own.
     void take_location(const std::string& content, const std::string& file) {
-        std::string wrong_lines;
-        const auto table = parse_right_lines(content, wrong_lines);
+        const auto rest = parse_right_lines(content);
         for (const std::string_view name : {"hostname", "directory"}) {
-            const toml::node* node = table ? table->get(name) : nullptr;
+            const toml::node* node = rest ? rest->table.get(name) : nullptr;
+            const bool believed = node && node->source().begin.line < rest->believed_to_line;
             const Key* key = find_key(name);
-            if (node && !assign(*key, config_, to_raw(*node))) {
+            if (believed && !assign(*key, config_, to_raw(*node))) {
                 loaded_.places.insert_or_assign(std::string(name), place_of(file, node->source()));
-            } else if (node || !table || wrong_lines.find(name) != std::string::npos) {
+            } else if (node || !rest || rest->wrong_lines.find(name) != std::string::npos) {
                 failed_.insert(key->name); // set in a wrong line, or wrongly
             }
         }

@@ -147,11 +147,16 @@ Outcome<Delivered> SqliteAccount::deliver_one(Work& work, const Delivery& delive
         return Err{Refusal::no_body};
     }
     const auto bytes = static_cast<uint64_t>(status.st_size);
-    if (bytes + delivery.prefix.size() > UINT32_MAX) return Err{Refusal::too_big};
+    // What is tried again is linked again, and what is given up must not keep its space.
+    const auto refuse = [&](Refusal refusal) {
+        ::unlinkat(index_.account_dir(), body.path().c_str(), 0);
+        return Err{refusal};
+    };
+    if (bytes + delivery.prefix.size() > UINT32_MAX) return refuse(Refusal::too_big);
     if (const auto refusal = quota_refusal(work.usage(), bytes + delivery.prefix.size(), 1)) {
-        return Err{*refusal};
+        return refuse(*refusal);
     }
-    if (!work.has_uids(**row, 1)) return Err{Refusal::limit};
+    if (!work.has_uids(**row, 1)) return refuse(Refusal::limit);
     MessageReader reader(delivery.prefix, std::move(fd), bytes);
     auto uid = file(work, **row, delivery, reader);
     if (!uid.ok()) return Err{uid.error()};

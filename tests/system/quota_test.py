@@ -66,10 +66,13 @@ class Quota(unittest.TestCase):
         self.lab.messages(name, messages)
         self.assertEqual(self.deferred(name), 0)
 
+    def directory_of(self, name):
+        shown = self.suite.tambo("user", "show", name + "@example.test", "--json")
+        return os.path.join(self.suite.state, "mail", json.loads(shown)["id"])
+
     def process_of(self, name):
         """Of an account: whose working directory is its own."""
-        account = json.loads(self.suite.tambo("user", "show", name + "@example.test", "--json"))["id"]
-        directory = os.stat(os.path.join(self.suite.state, "mail", account))
+        directory = os.stat(self.directory_of(name))
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 here = os.stat("/proc/%s/cwd" % pid)
@@ -78,6 +81,10 @@ class Quota(unittest.TestCase):
             if (here.st_dev, here.st_ino) == (directory.st_dev, directory.st_ino):
                 return int(pid)
         return None
+
+    def bodies(self, name):
+        bodies = os.path.join(self.directory_of(name), "bodies")
+        return sum(len(files) for _, _, files in os.walk(bodies))
 
     def set_default(self, quota):
         if not hasattr(self, "settings"):
@@ -172,8 +179,8 @@ class Quota(unittest.TestCase):
 
     def test_more_than_the_whole_quota_does_not_wait(self):
         self.suite.tambo("user", "quota", "narrow@example.test", "1M")
-        refused = (552, b"5.2.3 the message is larger than the mailbox may be")
-        self.assertEqual(self.rcpt("narrow", 2 << 20), refused)
+        self.assertEqual(self.rcpt("narrow", 2 << 20),
+                         (550, b"5.2.3 the message is too big for the mailbox"))
         # Without a word of its size it is found out by the mailbox.
         self.assertEqual(self.send("narrow", 2 << 20, told=False)[0], 250)
         log = os.path.join(self.suite.state, "log", "events.log")
@@ -183,6 +190,7 @@ class Quota(unittest.TestCase):
                 return any("queue.failed" in line and "to=narrow@example.test" in line
                            and "code=552 enhanced=5.2.3" in line for line in f)
         wait_for(bounced, what="the large message to be given up")
+        self.assertEqual(self.bodies("narrow"), 0)  # what is given up keeps no space
         self.assertEqual(self.send("narrow", MESSAGE)[0], 250)
         self.lab.messages("narrow", 1)
 
@@ -205,6 +213,11 @@ class Quota(unittest.TestCase):
         self.assertEqual([int(rows[unused][x]) for x in ("used_bytes", "messages", "used_percent")],
                          [0, 0, 0])
         self.assertEqual(len(usage()), len(USERS))
+        # Whoever has no process gets none for longer than the answer takes.
+        self.end_sessions("shown")
+        wait_for(lambda: self.process_of("shown") is None, what="its process to end")
+        self.assertEqual(usage(address)[address], shown)
+        wait_for(lambda: self.process_of("shown") is None, 5, "what answered to end")
         self.assertNotIn("452", self.suite.tambo("explain", address))
         self.send("shown", MESSAGE)
         wait_for(lambda: self.rcpt("shown", MESSAGE) == TOO_LARGE, what="RCPT to be refused")

@@ -80,9 +80,9 @@ struct AccountRoom {
 
 // keeper -> account process: how much mail there is, counted as the quota counts it.
 struct AccountUsage {
-    bool known = false; // false: its store cannot be opened
+    std::string problem; // why its store cannot be opened; empty: it can
     uint64_t bytes = 0, messages = 0;
-    template <class V> void visit(V& v) { v(known, bytes, messages); }
+    template <class V> void visit(V& v) { v(problem, bytes, messages); }
 };
 
 struct AskUsage {

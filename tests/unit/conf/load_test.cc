@@ -158,7 +158,9 @@ TEST_CASE("who forgot the quotes is told") {
                "text stands in quotes: hostname = \"mail.example.org\""));
     CHECK(says(load_text(dir, kHost + std::string("[tls]\ncertificate = /etc/a.pem\n")),
                "text stands in quotes: certificate = \"/etc/a.pem\""));
-    CHECK_FALSE(says(load_text(dir, "hostname = \"mail\nx = true\n"), "quotes: "));
+    CHECK(says(load_text(dir, "log.level = debug # for now\n"), "quotes: log.level = \"debug\""));
+    CHECK_FALSE(says(load_text(dir, "hostname = \"mail\n"), "quotes: "));
+    CHECK_FALSE(says(load_text(dir, "x = True # always\n"), "quotes: "));
 }
 
 TEST_CASE("the suite is found whatever else is wrong") {
@@ -193,6 +195,10 @@ TEST_CASE("the suite is found in a file with lines that are not TOML") {
     CHECK(unnamed.located->directory == "/var/lib/tambo");
     CHECK(unnamed.located->hostname == "");
     CHECK_FALSE(says(unnamed, "hostname is not set"));
+    // Whose section this is nobody can say.
+    const std::string backup = "directory = \"/srv/backup\"\n";
+    CHECK_FALSE(load_text(dir, "[x_backup\n" + backup).located);
+    CHECK_FALSE(load_text(dir, "x_a = \"\"\"\nx_b = \"\"\"\n" + backup + "y = \"\"\"\n").located);
     // Too much is wrong: the place may be anywhere.
     CHECK_FALSE(load_text(dir, std::string(200, '\n') + [] {
                     std::string lines;

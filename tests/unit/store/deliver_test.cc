@@ -67,6 +67,9 @@ TEST_CASE("a batch is one commit; each delivery has its own outcome") {
     CHECK(junk->entries()[0].flags == kSeen);
     CHECK(junk->keywords().names(junk->entries()[0].keywords) == Names{"$Junk"});
     f.account->set_quota({});
+    // What was refused keeps no space; it is linked again when it is tried again.
+    CHECK(f.deliver(batch[5]).error() == Refusal::no_body);
+    f.link_body(batch[5].key, "s: t\r\n\r\nx\r\n");
     CHECK(f.deliver(batch[5])->uid == 2); // a refusal is not remembered
 }
 
