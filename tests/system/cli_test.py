@@ -511,7 +511,7 @@ class Commands(unittest.TestCase):
             self.assertEqual(self.json("status")[0]["generation"], generation)
             # Not even the place of the suite can be read in this one.
             with open(self.suite.config, "w") as f:
-                f.write(good + "smtp.greeting_wait = \n")
+                f.write(good.replace("directory = ", "directory = !"))
             result = self.run_tambo("status")
             self.assertEqual(result.returncode, CONFIG)
             self.assertIn(self.suite.config + ":", result.stderr)
@@ -597,8 +597,8 @@ class Commands(unittest.TestCase):
         self.addCleanup(shutil.rmtree, public)
         os.chmod(public, 0o755)
         cli = shutil.copy(self.suite.cli, public)
-        for words in (("status",), ("queue", "list"), ("user", "list"), ("trace", "x"),
-                      ("reload",), ("user", "rm", "bob@example.test")):
+        for words in (("status",), ("queue", "list"), ("user", "list"), ("user", "usage"),
+                      ("trace", "x"), ("reload",), ("user", "rm", "bob@example.test")):
             with self.subTest(words=words):
                 result = self.run_tambo(*words, cli=cli, user="nobody", group="nogroup",
                                         extra_groups=[])

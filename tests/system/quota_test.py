@@ -187,8 +187,9 @@ class Quota(unittest.TestCase):
 
         def bounced():
             with open(log) as f:
-                return any("queue.failed" in line and "to=narrow@example.test" in line
-                           and "code=552 enhanced=5.2.3" in line for line in f)
+                return any(all(word in line.split() for word in
+                               ("queue.failed", 'rcpt="narrow@example.test"', 'code="552"',
+                                'enhanced="5.2.3"')) for line in f)
         wait_for(bounced, what="the large message to be given up")
         self.assertEqual(self.bodies("narrow"), 0)  # what is given up keeps no space
         self.assertEqual(self.send("narrow", MESSAGE)[0], 250)

@@ -362,7 +362,7 @@ class Down(Local):
         self.assertEqual(self.suite.stop(), 0)
 
     def test_what_does_not(self):
-        for words in (("status",), ("reload",)):
+        for words in (("status",), ("reload",), ("user", "usage")):
             with self.subTest(words=words):
                 result = self.call("tambo", *words)
                 self.assertEqual(result.returncode, UNAVAILABLE)
