@@ -282,7 +282,6 @@ class Found:
     def __init__(self):
         self.inboxes = {}                            # address -> Counter of numbers
         self.states = collections.defaultdict(list)  # number -> states, in the other mailboxes
-        self.bytes = collections.Counter()           # address -> all sizes together
         self.messages = 0
 
 
@@ -295,7 +294,6 @@ def observe(suite, users, uids, read):
             for mailbox in MAILBOXES:
                 for number, size, state in read_mailbox(imap, (address, mailbox), uids, read):
                     found.messages += 1
-                    found.bytes[address] += size
                     if mailbox == "INBOX":
                         counts[number] += 1
                     else:
