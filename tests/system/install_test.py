@@ -96,6 +96,7 @@ def make_base():
     try:
         subprocess.run(["debootstrap", "--variant=minbase", "bookworm", place], check=True,
                        stdout=subprocess.DEVNULL)
+        os.chmod(place, 0o755)  # it becomes somebody's /, which all users look through
         subprocess.run(["tar", "-C", place, "-cf", BASE + ".new", "."], check=True)
         os.replace(BASE + ".new", BASE)
     finally:
