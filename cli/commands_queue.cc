@@ -63,6 +63,9 @@ void add_verb(CLI::App& queue,
                 confirm(filter->words().empty() ? "nothing waits" : "no such message waits",
                         context.format);
             }
+            if (name == "flush" && answer.error.empty() && filter->words().empty()) {
+                confirm("what waits is tried now", context.format);
+            }
             if (!answer.error.empty()) complain(answer.error);
             return static_cast<int>(answer.exit_code);
         };

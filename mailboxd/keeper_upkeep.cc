@@ -149,9 +149,8 @@ task<ipc::AdminAnswer> Keeper::fsck(ipc::AdminRequest request) {
 // Under its sessions if it is in use; otherwise in a process that ends with the answer, so that who
 // asks about all accounts does not leave a process of each behind.
 task<ipc::AccountUsage> Keeper::usage_of(Id account, AccountFacts facts) {
-    auto acquiring = table_.is_absent(account)
-                         ? table_.acquire_alone(account, facts, Purpose::fsck)
-                         : table_.acquire(account, facts);
+    auto acquiring = table_.is_absent(account) ? table_.acquire_alone(account, facts, Purpose::fsck)
+                                               : table_.acquire(account, facts);
     auto lease = co_await std::move(acquiring);
     ipc::AccountUsage usage;
     if (!lease) {

@@ -79,8 +79,9 @@ std::string missing_quotes(std::string_view line) {
     const auto [key, value] = split_once(line, '=');
     const auto text = trim(split_once(value, '#').first);
     const bool is_flag = iequals(text, "true") || iequals(text, "false");
-    const bool is_text =
-        !text.empty() && !is_flag && (is_alpha(text[0]) || text[0] == '/' || text[0] == '*');
+    const bool is_text = !text.empty() && !is_flag &&
+                         (is_alnum(text[0]) || text[0] == '/' || text[0] == '*') &&
+                         !std::ranges::all_of(text, is_digit);
     return is_text ? cat("; text stands in quotes: ", escape(trim(key)), " = \"", escape(text), '"')
                    : "";
 }

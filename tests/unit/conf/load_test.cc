@@ -159,7 +159,9 @@ TEST_CASE("who forgot the quotes is told") {
     CHECK(says(load_text(dir, kHost + std::string("[tls]\ncertificate = /etc/a.pem\n")),
                "text stands in quotes: certificate = \"/etc/a.pem\""));
     CHECK(says(load_text(dir, "log.level = debug # for now\n"), "quotes: log.level = \"debug\""));
+    CHECK(says(load_text(dir, "queue.retry_max = 10m\n"), "quotes: queue.retry_max = \"10m\""));
     CHECK_FALSE(says(load_text(dir, "hostname = \"mail\n"), "quotes: "));
+    CHECK_FALSE(says(load_text(dir, "a = 1\na = 2\n"), "quotes: "));
     CHECK_FALSE(says(load_text(dir, "x = True # always\n"), "quotes: "));
 }
 
