@@ -68,7 +68,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             DnsLookup, AttachAnswer, AttachSession, KickAccount, AccountRoom, AccountLoad,
             AccountStarted, AccountFault, FsckReport, Fsck, Signature, Sign, SpoolOpened, OpenSpool,
             EnvelopeStart, EnvelopeRecipients, Commit, Discard, CommittedAnswer, AskCommitted,
-            RelayDone, Relay, Drain, SaslAbort, SessionEnded, ReplyText, Unwired, AccountChanged, SetQuota, AccountBuried, AccountUsage, AskUsage>(
+            RelayDone, Relay, Drain, SaslAbort, SessionEnded, ReplyText, Unwired, AccountChanged,
+            SetQuota, AccountBuried, AccountUsage, AskUsage>(
         which, input.substr(2), descriptors);
     return 0;
 }

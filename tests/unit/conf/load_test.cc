@@ -158,7 +158,7 @@ TEST_CASE("who forgot the quotes is told") {
                "text stands in quotes: hostname = \"mail.example.org\""));
     CHECK(says(load_text(dir, kHost + std::string("[tls]\ncertificate = /etc/a.pem\n")),
                "text stands in quotes: certificate = \"/etc/a.pem\""));
-    CHECK(says(load_text(dir, "log.level = debug # for now\n"), "quotes: log.level = \"debug\""));
+    CHECK(says(load_text(dir, "log.level = debug # much\n"), "quotes: log.level = \"debug\""));
     CHECK(says(load_text(dir, "queue.retry_max = 10m\n"), "quotes: queue.retry_max = \"10m\""));
     CHECK_FALSE(says(load_text(dir, "hostname = \"mail\n"), "quotes: "));
     CHECK_FALSE(says(load_text(dir, "a = 1\na = 2\n"), "quotes: "));
